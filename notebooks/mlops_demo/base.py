@@ -1,0 +1,193 @@
+"""Accès à Postgres : connexions, schémas, lecture et écriture en bloc."""
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import adbc_driver_postgresql.dbapi as adbc
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+
+from mlops_demo import postgres
+from mlops_demo.configuration import ErreurUtilisateur, schema, utilisateur
+
+SCHEMA_MLFLOW = "mlflow"
+
+
+@functools.cache
+def url() -> str:
+    """Adresse de la base : ``DATABASE_URL`` si elle est donnée, sinon le serveur embarqué.
+
+    Raises:
+        ErreurUtilisateur: si ``DATABASE_URL`` n’est pas une adresse Postgres.
+    """
+    donnee = os.environ.get("DATABASE_URL")
+    if not donnee:
+        return postgres.ouvrir()
+    try:
+        adresse = sa.make_url(donnee)
+    except (sa.exc.ArgumentError, ValueError):
+        adresse = None
+    if adresse is None or adresse.get_backend_name() not in ("postgresql", "postgres"):
+        raise ErreurUtilisateur(
+            "DATABASE_URL doit être une adresse Postgres, de la forme "
+            "« postgresql://nom:mot-de-passe@hote:5432/base »."
+        )
+    adresse = adresse.set(drivername="postgresql+psycopg")
+    return adresse.render_as_string(hide_password=False)
+
+
+def url_avec_schema(nom: str) -> sa.URL:
+    """Adresse de la base, tables cherchées dans le schéma donné."""
+    adresse = sa.make_url(url())
+    options = " ".join([*adresse.normalized_query.get("options", ()), f"-csearch_path={nom}"])
+    return adresse.update_query_dict({"options": options})
+
+
+@functools.cache
+def moteur() -> sa.Engine:
+    """Moteur SQLAlchemy dont le ``search_path`` est le schéma de l’utilisateur."""
+    return sa.create_engine(url_avec_schema(schema()), pool_pre_ping=True)
+
+
+def oublier() -> None:
+    """Ferme les connexions et oublie l’adresse (fin de séance, changement de base)."""
+    if moteur.cache_info().currsize:
+        moteur().dispose()
+    moteur.cache_clear()
+    url.cache_clear()
+    _preparee.cache_clear()
+
+
+@contextmanager
+def transaction() -> Iterator[sa.Connection]:
+    """Connexion SQLAlchemy dans une transaction, sur la base préparée.
+
+    Raises:
+        ErreurUtilisateur: si la base ne répond pas.
+    """
+    _preparee()
+    with _connexion() as connexion, connexion.begin():
+        yield connexion
+
+
+@contextmanager
+def _connexion() -> Iterator[sa.Connection]:
+    adresse = sa.make_url(url())
+    try:
+        connexion = moteur().connect()
+    except sa.exc.OperationalError as erreur:
+        raise ErreurUtilisateur(
+            f"la base {adresse.render_as_string()} ne répond pas. Vérifiez qu’elle est lancée et "
+            "que DATABASE_URL est juste, ou retirez cette variable pour la base embarquée. "
+            f"Réponse : {str(erreur.orig).strip()}"
+        ) from erreur
+    with connexion:
+        yield connexion
+
+
+@contextmanager
+def transaction_en_bloc() -> Iterator[adbc.Connection]:
+    """Connexion ADBC (COPY binaire) dans une transaction : validée en entier, ou pas du tout."""
+    _preparee()
+    adresse = url_avec_schema(schema()).set(drivername="postgresql")
+    with adbc.connect(adresse.render_as_string(hide_password=False)) as connexion:
+        try:
+            yield connexion
+        except BaseException:
+            connexion.rollback()
+            raise
+        connexion.commit()
+
+
+def executer(connexion: adbc.Connection, sql: str) -> None:
+    """Exécute une instruction SQL sans résultat."""
+    with connexion.cursor() as curseur:
+        curseur.execute(sql)
+
+
+def inserer(connexion: adbc.Connection, nom: str, table: pa.Table, **options: bool) -> None:
+    """Ajoute une table Arrow à une table Postgres existante, par COPY."""
+    with connexion.cursor() as curseur:
+        curseur.adbc_ingest(nom, table, mode="append", **options)
+
+
+def lire(sql: str, *parametres: object, connexion: adbc.Connection | None = None) -> pd.DataFrame:
+    """Lit le résultat d’une requête (paramètres ``$1``, ``$2``…) dans un DataFrame."""
+    if connexion is None:
+        with transaction_en_bloc() as nouvelle:
+            return lire(sql, *parametres, connexion=nouvelle)
+    with connexion.cursor() as curseur:
+        curseur.execute(sql, parametres or None)
+        return curseur.fetch_arrow_table().to_pandas()
+
+
+def _tables_de_travail() -> str:
+    return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+
+
+@functools.cache
+def _preparee() -> None:
+    """Crée, s’ils manquent, le schéma de l’utilisateur et ses tables de travail.
+
+    Le verrou fait attendre un second processus qui arriverait en même temps.
+    """
+    nom = schema()
+    with _connexion() as connexion, connexion.begin():
+        try:
+            connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo'))"))
+            if _existe(connexion, nom, "journal"):
+                return
+            connexion.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {nom}"))
+        except sa.exc.ProgrammingError as erreur:
+            raise ErreurUtilisateur(
+                f"le compte {sa.make_url(url()).username} ne peut pas créer le schéma « {nom} » : "
+                "demandez à l’administrateur « GRANT CREATE ON DATABASE »."
+            ) from erreur
+        connexion.connection.driver_connection.execute(_tables_de_travail())
+
+
+def _existe(connexion: sa.Connection, nom_schema: str, table: str) -> bool:
+    return connexion.execute(
+        sa.text("SELECT to_regclass(:nom) IS NOT NULL"), {"nom": f"{nom_schema}.{table}"}
+    ).scalar_one()
+
+
+def preparer() -> None:
+    """Prépare la base : schéma de l’utilisateur, et celui de MLflow, créé une seule fois.
+
+    Huit processus qui créeraient ensemble les tables de MLflow se gêneraient : un verrou
+    consultatif les fait passer un par un.
+    """
+    _preparee()
+    with _connexion() as connexion, connexion.begin():
+        connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo:mlflow'))"))
+        if _existe(connexion, SCHEMA_MLFLOW, "alembic_version"):
+            return
+        with _connexion() as autre, autre.begin():
+            autre.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_MLFLOW}"))
+        from mlops_demo import registre  # MLflow ne s’importe que si ses tables manquent
+
+        registre.creer_tables()
+
+
+@contextmanager
+def verrou_de_seance() -> Iterator[None]:
+    """Tient le verrou qui réserve à ce processus le schéma de l’utilisateur.
+
+    Raises:
+        ErreurUtilisateur: si une autre séance le tient.
+    """
+    with _connexion() as connexion:
+        cle = {"cle": f"mlops_demo:{schema()}"}
+        pris = sa.text("SELECT pg_try_advisory_lock(hashtext(:cle))")
+        if not connexion.execute(pris, cle).scalar_one():
+            raise ErreurUtilisateur(
+                f"une démonstration de « {utilisateur()} » tourne déjà sur cette base : "
+                "attendez sa fin, ou donnez un autre nom dans la variable MLOPS_UTILISATEUR."
+            )
+        connexion.commit()
+        yield

@@ -1,0 +1,86 @@
+"""Réglages de la démonstration : dossiers, utilisateur, variables d’environnement."""
+
+import getpass
+import os
+import re
+from pathlib import Path
+
+RACINE = Path(__file__).resolve().parents[2]
+GRAINE = 42
+
+# Réglages que les bibliothèques lisent à leur import : ils doivent être posés avant.
+# La chaîne « true » et non « 1 » : MLflow ignore DO_NOT_TRACK=1.
+AVANT_IMPORT = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # Sur une machine partagée, l’attente active d’OpenMP rend le gradient boosting
+    # jusqu’à dix fois plus lent avec plusieurs fils.
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class ErreurUtilisateur(Exception):
+    """Erreur que l’utilisateur peut corriger : le message dit quoi faire."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Ce que JupyterLab et papermill affichent : la phrase, sans pile d’appels."""
+        return [f"Erreur : {self}"]
+
+
+def poser_reglages() -> None:
+    """Pose les réglages par défaut, sans écraser ceux de l’utilisateur."""
+    for nom, valeur in AVANT_IMPORT.items():
+        os.environ.setdefault(nom, valeur)
+
+
+def dossier_donnees() -> Path:
+    """Dossier des fichiers Parquet (variable ``MLOPS_DONNEES``, sinon ``data/``)."""
+    return Path(os.environ.get("MLOPS_DONNEES") or RACINE / "data")
+
+
+def dossier_travail() -> Path:
+    """Dossier de ce que la démonstration produit (``MLOPS_TRAVAIL``, sinon ``_build/demo``).
+
+    Raises:
+        ErreurUtilisateur: si le dossier ne peut pas être créé ou écrit.
+    """
+    dossier = Path(os.environ.get("MLOPS_TRAVAIL") or RACINE / "_build" / "demo").absolute()
+    try:
+        dossier.mkdir(parents=True, exist_ok=True)
+    except OSError as erreur:
+        raise ErreurUtilisateur(
+            f"impossible de créer le dossier de travail « {dossier} » ({erreur.strerror}) : "
+            "donnez un dossier accessible en écriture dans la variable MLOPS_TRAVAIL."
+        ) from erreur
+    if not os.access(dossier, os.W_OK):
+        raise ErreurUtilisateur(
+            f"le dossier de travail « {dossier} » n’est pas accessible en écriture : "
+            "changez ses droits ou donnez-en un autre dans la variable MLOPS_TRAVAIL."
+        )
+    return dossier
+
+
+def utilisateur() -> str:
+    """Nom de la personne qui fait la démonstration, réduit à ``[a-z0-9_]`` (40 au plus).
+
+    Il vient de ``MLOPS_UTILISATEUR``, sinon de JupyterHub, sinon du compte du système.
+
+    Raises:
+        ErreurUtilisateur: si rien d’utilisable ne reste du nom.
+    """
+    brut = os.environ.get("MLOPS_UTILISATEUR") or os.environ.get("JUPYTERHUB_USER")
+    brut = brut or getpass.getuser()
+    nom = re.sub(r"[^a-z0-9]+", "_", brut.lower()).strip("_")[:40]
+    if not nom:
+        raise ErreurUtilisateur(
+            f"le nom d’utilisateur « {brut} » ne contient ni lettre ni chiffre sans accent : "
+            "donnez-en un autre dans la variable MLOPS_UTILISATEUR."
+        )
+    return nom
+
+
+def schema() -> str:
+    """Schéma Postgres propre à l’utilisateur."""
+    return f"demo_{utilisateur()}"

@@ -1,0 +1,501 @@
+"""Recevoir des données : vérifier, charger en une transaction, mettre à l’écart, refuser."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import adbc_driver_postgresql.dbapi as adbc
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from mlops_demo import base, contrat, features
+from mlops_demo.configuration import ErreurUtilisateur, dossier_donnees, schema
+
+JOURS_D_UN_MOIS = 20  # en dessous, le contrat juge le lot avec ses bornes « court »
+EXEMPLES_PAR_MOTIF = 3
+
+
+@dataclass
+class Bilan:
+    """Ce qu’il est advenu d’un lot : accepté ou refusé, combien de lignes, et pourquoi."""
+
+    table: str
+    decision: str
+    recues: int
+    chargees: int = 0
+    ecartees: int = 0
+    deja_presentes: int = 0
+    motifs: list[str] = field(default_factory=list)
+
+    @property
+    def accepte(self) -> bool:
+        """Vrai si le lot a été accepté."""
+        return self.decision == "accepté"
+
+
+# --- Le chargement initial -----------------------------------------------------------------
+
+
+def verifier_empreintes(dossier: Path | None = None) -> str:
+    """Compare chaque fichier à ``SHA256SUMS``.
+
+    Returns:
+        L’empreinte de l’ensemble.
+
+    Raises:
+        ErreurUtilisateur: si un fichier manque ou a changé, fût-ce d’un octet.
+    """
+    dossier = dossier or dossier_donnees()
+    registre = dossier / "SHA256SUMS"
+    if not registre.exists():
+        raise ErreurUtilisateur(
+            f"« {registre} » est introuvable : reprenez le dossier data/ du dépôt, ou corrigez "
+            "la variable MLOPS_DONNEES."
+        )
+    for ligne in registre.read_text().splitlines():
+        attendue, nom = ligne.split()
+        fichier = dossier / nom
+        if not fichier.exists():
+            raise ErreurUtilisateur(f"« {nom} » manque dans « {dossier} » : reprenez-le du dépôt.")
+        if hashlib.sha256(fichier.read_bytes()).hexdigest() != attendue:
+            raise ErreurUtilisateur(
+                f"« {nom} » ne correspond pas à son empreinte SHA-256 : le fichier a été modifié "
+                f"ou abîmé. Reprenez-le (« git checkout data/{nom} »). Rien n’a été chargé."
+            )
+    return hashlib.sha256(registre.read_bytes()).hexdigest()
+
+
+def lire_tables(dossier: Path | None = None) -> dict[str, pa.Table]:
+    """Lit les tables du dépôt, vérifiées, dans l’ordre de leurs références."""
+    dossier = dossier or dossier_donnees()
+    verifier_empreintes(dossier)
+    return {
+        nom: pq.read_table(dossier / f"{nom}.parquet", schema=contrat.schema_arrow(nom))
+        for nom in contrat.TABLES
+    }
+
+
+def charger() -> list[Bilan]:
+    """Charge les quatre tables du dépôt, en une transaction.
+
+    Refaire l’appel ne change rien : si les mêmes données sont là, rien n’est relu. Si les
+    données ou le contrat ont changé, l’ancien schéma est mis de côté (renommé), jamais effacé.
+
+    Returns:
+        Un bilan par table, dans l’ordre du contrat.
+
+    Raises:
+        ErreurUtilisateur: fichier abîmé, base injoignable.
+    """
+    empreinte = hashlib.sha256((verifier_empreintes() + contrat.empreinte()).encode()).hexdigest()
+    deja = _bilans_initiaux(empreinte)
+    if deja:
+        return deja
+    _mettre_de_cote()
+    with base.transaction_en_bloc() as connexion:
+        base.executer(connexion, "SELECT pg_advisory_xact_lock(hashtext('chargement'))")
+        charger_tables(connexion, lire_tables(), f"dépôt {empreinte}")
+        features.construire(connexion)
+    with base.moteur().connect().execution_options(isolation_level="AUTOCOMMIT") as connexion:
+        connexion.exec_driver_sql("ANALYZE")
+    return _bilans_initiaux(empreinte)
+
+
+def charger_tables(
+    connexion: adbc.Connection, tables: dict[str, pa.Table], source: str
+) -> None:
+    """Crée les tables, y verse les données, écarte les lignes non conformes, contraint.
+
+    Les contraintes viennent après le COPY : les vérifier en bloc est bien plus rapide.
+    """
+    for nom, table in tables.items():
+        base.executer(connexion, contrat.ddl_colonnes(nom))
+        base.inserer(connexion, nom, table)
+        numero = _inscrire(connexion, source, nom, table.num_rows)
+        lignes = f"SELECT *, ctid AS repere FROM {nom}"
+        rang = f"(SELECT count(*) FROM {nom} AS avant WHERE avant.ctid <= repere)"
+        _mettre_en_quarantaine(connexion, numero, nom, lignes, rang)
+        base.executer(
+            connexion,
+            f"DELETE FROM {nom} WHERE NOT ({_predicat_conforme(nom)})",
+        )
+        for instruction in contrat.ddl_contraintes(nom):
+            base.executer(connexion, instruction)
+        base.executer(
+            connexion,
+            f"UPDATE chargements SET lignes_chargees = (SELECT count(*) FROM {nom})"
+            f" WHERE id = {numero}",
+        )
+
+
+def _predicat_conforme(table: str) -> str:
+    return " AND ".join(f"coalesce({p}, true)" for p in contrat.regles(table).values())
+
+
+def _inscrire(connexion: adbc.Connection, source: str, table: str, recues: int) -> int:
+    """Ajoute une ligne à ``chargements`` et rend son numéro."""
+    inscription = base.lire(
+        "INSERT INTO chargements (source, table_cible, lignes_recues, lignes_chargees, decision,"
+        " motifs) VALUES ($1, $2, $3, 0, 'accepté', '{}') RETURNING id",
+        source,
+        table,
+        recues,
+        connexion=connexion,
+    )
+    return int(inscription["id"].iloc[0])
+
+
+def _motifs_sql(table: str) -> str:
+    """Expression SQL : le tableau des règles qu’une ligne enfreint."""
+    cas = [
+        f"CASE WHEN NOT ({predicat}) THEN '{intitule.replace(chr(39), chr(39) * 2)}' END"
+        for intitule, predicat in contrat.regles(table).items()
+    ]
+    return f"array_remove(ARRAY[{', '.join(cas)}], NULL)"
+
+
+def _mettre_en_quarantaine(
+    connexion: adbc.Connection, chargement: int, table: str, lignes: str, rang: str
+) -> None:
+    colonnes = ", ".join(f"'{c}', \"{c}\"" for c in contrat.contrat(table)["colonnes"])
+    base.executer(
+        connexion,
+        f"INSERT INTO quarantaine (chargement_id, ligne, table_cible, motifs, contenu)"
+        f" SELECT {chargement}, {rang}, '{table}', {_motifs_sql(table)},"
+        f" jsonb_build_object({colonnes})"
+        f" FROM ({lignes}) AS recues WHERE NOT ({_predicat_conforme(table)})",
+    )
+
+
+def _bilans_initiaux(empreinte: str) -> list[Bilan]:
+    lignes = base.lire(
+        "SELECT table_cible, lignes_recues, lignes_chargees FROM chargements"
+        " WHERE source = $1 ORDER BY id",
+        f"dépôt {empreinte}",
+    )
+    return [
+        Bilan(t, "accepté", int(recues), int(chargees), int(recues - chargees))
+        for t, recues, chargees in lignes.itertuples(index=False)
+    ]
+
+
+def _mettre_de_cote() -> None:
+    """Renomme le schéma s’il contient des données d’une autre version."""
+    with base.transaction() as connexion:
+        occupe = connexion.execute(sa.text("SELECT to_regclass('flights') IS NOT NULL"))
+        if not occupe.scalar_one():
+            return
+        instant = connexion.execute(sa.text("SELECT to_char(now(), 'YYYYMMDD_HH24MISS')"))
+        nom = f"{schema()}_archive_{instant.scalar_one()}"
+        connexion.exec_driver_sql(f"ALTER SCHEMA {schema()} RENAME TO {nom}")
+    base.oublier()
+
+
+# --- Un lot reçu ensuite -------------------------------------------------------------------
+
+
+def recevoir(lot: pd.DataFrame | Path | str, table: str = "flights") -> Bilan:
+    """Juge un lot d’après le contrat, puis le charge en entier ou n’y touche pas.
+
+    Le lot est refusé si sa forme n’est pas celle du contrat, ou si un indicateur sort de ses
+    bornes. Accepté, ses lignes non conformes vont en quarantaine avec leurs motifs, celles
+    déjà présentes à l’identique sont ignorées. Un refus est inscrit dans ``chargements``.
+
+    Args:
+        lot: un DataFrame, ou le chemin d’un fichier ``.parquet`` ou ``.csv`` (UTF-8).
+        table: la table visée.
+
+    Returns:
+        Le bilan, avec les motifs s’il est refusé.
+
+    Raises:
+        ErreurUtilisateur: table inconnue, fichier absent, base injoignable.
+    """
+    if table not in contrat.TABLES:
+        raise ErreurUtilisateur(
+            f"la table « {table} » n’est pas au contrat : choisissez {', '.join(contrat.TABLES)}."
+        )
+    charger()
+    try:
+        recu = lot if isinstance(lot, pd.DataFrame) else lire_fichier(Path(lot))
+        lignes, lectures = typer(recu, table)
+    except LotIllisible as erreur:
+        recues = len(lot) if isinstance(lot, pd.DataFrame) else 0
+        return _refuser(table, recues, [str(erreur)])
+    with base.transaction_en_bloc() as connexion:
+        base.executer(connexion, "SELECT pg_advisory_xact_lock(hashtext('chargement'))")
+        _deposer(connexion, table, lignes, lectures)
+        motifs = _motifs_du_lot(connexion, table)
+        if not motifs:
+            return _accepter(connexion, table, lignes.num_rows)
+    return _refuser(table, lignes.num_rows, motifs)
+
+
+class LotIllisible(Exception):
+    """Le lot n’a pas la forme du contrat : rien n’en est lisible sans risque."""
+
+
+def lire_fichier(chemin: Path) -> pd.DataFrame:
+    """Lit un fichier Parquet ou CSV, sans deviner de valeurs manquantes au-delà du vide.
+
+    Raises:
+        ErreurUtilisateur: fichier absent.
+        LotIllisible: format ou encodage illisible.
+    """
+    if not chemin.is_file():
+        raise ErreurUtilisateur(f"le fichier « {chemin} » n’existe pas : vérifiez son chemin.")
+    try:
+        if chemin.suffix == ".parquet":
+            return pd.read_parquet(chemin)
+        if chemin.suffix == ".csv":
+            return pd.read_csv(chemin, keep_default_na=False, na_values=[""], dtype=str)
+    except UnicodeDecodeError as erreur:
+        raise LotIllisible("fichier illisible : il n’est pas encodé en UTF-8") from erreur
+    except (ValueError, OSError, pa.ArrowException) as erreur:
+        raise LotIllisible(f"fichier illisible : {erreur}") from erreur
+    raise LotIllisible(f"format « {chemin.suffix} » inconnu : envoyez du .parquet ou du .csv")
+
+
+def typer(recu: pd.DataFrame, table: str) -> tuple[pa.Table, dict[int, list[str]]]:
+    """Donne aux colonnes les types du contrat.
+
+    Returns:
+        La table typée, où une valeur illisible est remplacée par NULL, et les motifs de
+        lecture de chaque ligne concernée (comptée à partir de 1).
+
+    Raises:
+        LotIllisible: lot vide, colonne absente, en double ou inconnue, date sans fuseau.
+    """
+    attendues = contrat.schema_arrow(table)
+    if recu.empty:
+        raise LotIllisible("lot vide : aucune ligne")
+    noms = [str(c) for c in recu.columns]
+    doublons = sorted({n for n in noms if noms.count(n) > 1})
+    manquantes = [n for n in attendues.names if n not in noms]
+    inconnues = [n for n in noms if n not in attendues.names]
+    for intitule, liste in (
+        ("colonnes absentes", manquantes),
+        ("colonnes inconnues du contrat", inconnues),
+        ("colonnes en double", doublons),
+    ):
+        if liste:
+            raise LotIllisible(f"{intitule} : {', '.join(liste)}")
+    lectures: dict[int, list[str]] = {}
+    colonnes = []
+    for champ in attendues:
+        valeurs, illisibles = _convertir(recu[champ.name].reset_index(drop=True), champ)
+        colonnes.append(valeurs)
+        for position in np.flatnonzero(illisibles):
+            brut = str(recu[champ.name].iloc[position])[:40]
+            lectures.setdefault(int(position) + 1, []).append(f"{champ.name} illisible : {brut!r}")
+    return pa.table(colonnes, schema=attendues), lectures
+
+
+def _convertir(serie: pd.Series, champ: pa.Field) -> tuple[pa.Array, np.ndarray]:
+    """Convertit une colonne ; rend aussi le masque des valeurs illisibles."""
+    absentes = serie.isna().to_numpy()
+    if pa.types.is_timestamp(champ.type):
+        if isinstance(serie.dtype, np.dtype) and serie.dtype.kind == "M":
+            raise LotIllisible(f"{champ.name} est sans fuseau horaire : donnez de l’UTC")
+        textes = serie.astype("str")
+        sans_fuseau = ~absentes & ~textes.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$").to_numpy(bool)
+        instants = pd.to_datetime(textes.where(~absentes), utc=True, errors="coerce")
+        illisibles = (instants.isna().to_numpy() | sans_fuseau) & ~absentes
+        microsecondes = instants.mask(illisibles).astype("datetime64[us, UTC]")
+        return pa.array(microsecondes, type=champ.type, from_pandas=True), illisibles
+    if pa.types.is_string(champ.type):
+        est_texte = serie.map(lambda v: isinstance(v, str) and "\x00" not in v, na_action=None)
+        illisibles = ~est_texte.to_numpy(bool) & ~absentes
+        propres = [None if i or a else v for v, i, a in zip(serie, illisibles, absentes, strict=True)]
+        return pa.array(propres, type=champ.type), illisibles
+    nombres = pd.to_numeric(serie, errors="coerce").astype("float64").to_numpy(na_value=np.nan)
+    lisibles = np.isfinite(nombres)
+    if pa.types.is_integer(champ.type):
+        lisibles &= (nombres == np.round(nombres)) & (np.abs(nombres) < 2**15)
+    illisibles = ~lisibles & ~absentes
+    propres = pd.array(np.where(lisibles, nombres, np.nan), dtype="Float64")
+    return pa.array(propres, from_pandas=True).cast(champ.type), illisibles
+
+
+def _deposer(
+    connexion: adbc.Connection, table: str, lignes: pa.Table, lectures: dict[int, list[str]]
+) -> None:
+    """Verse le lot dans une table temporaire et y calcule les motifs de chaque ligne."""
+    rangs = range(1, lignes.num_rows + 1)
+    lus = [json.dumps(lectures.get(i, []), ensure_ascii=False) for i in rangs]
+    lignes = lignes.append_column("ligne", pa.array(rangs, pa.int32()))
+    lignes = lignes.append_column("lectures", pa.array(lus, pa.string()))
+    ddl = contrat.ddl_colonnes(table).replace(f"TABLE {table} (", "TEMP TABLE reception (", 1)
+    ddl = ddl.replace("bigint GENERATED ALWAYS AS IDENTITY", "bigint")
+    base.executer(connexion, "DROP TABLE IF EXISTS pg_temp.reception")
+    base.executer(connexion, ddl[:-1] + ", ligne integer, lectures text) ON COMMIT DROP")
+    base.inserer(connexion, "reception", lignes, temporary=True)
+    cle = contrat.contrat(table)["cle"]
+    memes_cles = " AND ".join(f'present."{c}" = recue."{c}"' for c in cle)
+    identique = " AND ".join(
+        f'present."{c}" IS NOT DISTINCT FROM recue."{c}"' for c in contrat.contrat(table)["colonnes"]
+    )
+    base.executer(
+        connexion,
+        f"""
+        CREATE TEMP TABLE jugement ON COMMIT DROP AS
+        SELECT recue.*, {identique} AND present."{cle[0]}" IS NOT NULL AS deja,
+            (SELECT coalesce(array_agg(m), '{{}}') FROM json_array_elements_text(lectures::json) m)
+            || {_motifs_sql_prefixe(table)}
+            || {_motifs_de_contexte(table)}
+            || CASE WHEN present."{cle[0]}" IS NOT NULL AND NOT ({identique})
+               THEN ARRAY['déjà chargé avec d’autres valeurs'] ELSE '{{}}' END AS motifs
+        FROM (SELECT *, row_number() OVER (PARTITION BY {', '.join(cle)} ORDER BY ligne) AS rang
+              FROM reception) AS recue
+        LEFT JOIN {table} AS present ON {memes_cles}
+        """,
+    )
+
+
+def _motifs_sql_prefixe(table: str) -> str:
+    """Les motifs de ligne, calculés dans une sous-requête où seuls existent ses champs."""
+    return f"(SELECT {_motifs_sql(table)} FROM (SELECT recue.*) AS seule)"
+
+
+def _motifs_de_contexte(table: str) -> str:
+    """Motifs qui demandent de regarder ailleurs que dans la ligne."""
+    cas = ["CASE WHEN rang > 1 THEN 'clé en double dans le lot' END"]
+    for nom, colonne in contrat.contrat(table)["colonnes"].items():
+        if "reference" in colonne:
+            reference = colonne["reference"]
+            cas.append(
+                f"CASE WHEN recue.\"{nom}\" NOT IN (SELECT \"{nom}\" FROM {reference})"
+                f" THEN '{nom} inconnu de {reference}' END"
+            )
+    if table == "flights":
+        cas.append(
+            "CASE WHEN recue.distance NOT BETWEEN connue.mini - 2 AND connue.maxi + 2"
+            " THEN 'distance différente de celle connue pour cette liaison' END"
+        )
+        liaisons = (
+            "LEFT JOIN (SELECT origin, dest, min(distance) AS mini, max(distance) AS maxi"
+            " FROM flights GROUP BY 1, 2) AS connue USING (origin, dest)"
+        )
+        source = f"(SELECT recue.origin, recue.dest) AS liaison {liaisons}"
+        return f"(SELECT array_remove(ARRAY[{', '.join(cas)}], NULL) FROM {source})"
+    return f"array_remove(ARRAY[{', '.join(cas)}], NULL)"
+
+
+def _indicateurs(connexion: adbc.Connection, table: str) -> dict[str, float]:
+    """Indicateurs du lot, comparés aux bornes du contrat."""
+    lot = base.lire(
+        "SELECT avg((cardinality(motifs) > 0)::int)::float8 AS ecartees FROM jugement",
+        connexion=connexion,
+    ).iloc[0]
+    indicateurs = {"part de lignes écartées": lot["ecartees"]}
+    if table != "flights":
+        return indicateurs
+    vols = base.lire(
+        """
+        SELECT count(DISTINCT flight_date)::int AS jours,
+            avg((arr_delay IS NULL)::int)::float8 AS "part de vols sans retard connu",
+            avg((arr_delay >= 15)::int)::float8 AS "part de vols en retard",
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY distance * 60.0 / nullif(air_time, 0))
+                AS "vitesse médiane",
+            avg((tailnum NOT IN (SELECT tailnum FROM planes))::int)::float8
+                AS "part d’immatriculations hors registre"
+        FROM jugement
+        """,
+        connexion=connexion,
+    ).iloc[0]
+    par_jour = base.lire(
+        """
+        SELECT min(n)::float8 AS mini, max(n)::float8 AS maxi FROM (
+            SELECT flight_date, count(*) AS n FROM (
+                SELECT flight_date, time_hour, carrier, flight FROM flights
+                WHERE flight_date IN (SELECT flight_date FROM jugement)
+                UNION SELECT flight_date, time_hour, carrier, flight FROM jugement) AS tous
+            WHERE flight_date IS NOT NULL GROUP BY 1) AS jours
+        """,
+        connexion=connexion,
+    ).iloc[0]
+    indicateurs |= vols.to_dict()
+    return indicateurs | {"vols par jour": (par_jour["mini"], par_jour["maxi"])}
+
+
+def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
+    """Motifs de refus du lot entier ; liste vide s’il est acceptable."""
+    indicateurs = _indicateurs(connexion, table)
+    duree = "mois" if indicateurs.get("jours", 0) >= JOURS_D_UN_MOIS else "court"
+    bornes_du_lot = contrat.contrat(table).get("lot") or {
+        "part de lignes écartées": contrat.contrat("flights")["lot"]["part de lignes écartées"]
+    }
+    refus = []
+    for nom, bornes in bornes_du_lot.items():
+        mini, maxi = bornes[duree]
+        valeurs = np.atleast_1d(np.asarray(indicateurs[nom], dtype=float))
+        if not ((valeurs >= mini) & (valeurs <= maxi)).all():
+            unite = f" {bornes['unite']}" if "unite" in bornes else ""
+            montre = " à ".join(f"{v:.3g}" for v in valeurs) if np.isfinite(valeurs).any() else "inconnu"
+            refus.append(f"{nom} : {montre}{unite}, attendu entre {mini} et {maxi}")
+    if not refus:
+        return []
+    return refus + _motifs_de_ligne(connexion)
+
+
+def _motifs_de_ligne(connexion: adbc.Connection) -> list[str]:
+    """Les règles enfreintes, les plus fréquentes d’abord, avec des numéros de ligne."""
+    compte = base.lire(
+        "SELECT regexp_replace(m, ' illisible : .*', ' illisible') AS motif, count(*) AS n,"
+        f" string_agg(ligne::text, ', ') FILTER (WHERE rang <= {EXEMPLES_PAR_MOTIF}) AS lignes"
+        " FROM (SELECT ligne, m, row_number() OVER (PARTITION BY"
+        "   regexp_replace(m, ' illisible : .*', ' illisible') ORDER BY ligne) AS rang"
+        "   FROM jugement, unnest(motifs) AS m) AS motifs GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20",
+        connexion=connexion,
+    )
+    return [
+        f"{motif} : {n} ligne{'s' if n > 1 else ''} (par exemple {lignes})"
+        for motif, n, lignes in compte.itertuples(index=False)
+    ]
+
+
+def _accepter(connexion: adbc.Connection, table: str, recues: int) -> Bilan:
+    """Charge les lignes conformes et nouvelles, écarte les autres."""
+    numero = _inscrire(connexion, f"lot {table}", table, recues)
+    colonnes = ", ".join(f'"{c}"' for c in contrat.contrat(table)["colonnes"])
+    objets = ", ".join(f"'{c}', \"{c}\"" for c in contrat.contrat(table)["colonnes"])
+    base.executer(
+        connexion,
+        "INSERT INTO quarantaine (chargement_id, ligne, table_cible, motifs, contenu)"
+        f" SELECT {numero}, ligne, '{table}', motifs, jsonb_build_object({objets})"
+        " FROM jugement WHERE cardinality(motifs) > 0",
+    )
+    base.executer(
+        connexion,
+        f"INSERT INTO {table} ({colonnes}) SELECT {colonnes} FROM jugement"
+        " WHERE cardinality(motifs) = 0 AND NOT deja ORDER BY ligne",
+    )
+    compte = base.lire(
+        "SELECT count(*) FILTER (WHERE cardinality(motifs) > 0)::int AS ecartees,"
+        " count(*) FILTER (WHERE cardinality(motifs) = 0 AND deja)::int AS deja FROM jugement",
+        connexion=connexion,
+    ).iloc[0]
+    ecartees, deja = int(compte["ecartees"]), int(compte["deja"])
+    chargees = recues - ecartees - deja
+    base.executer(
+        connexion, f"UPDATE chargements SET lignes_chargees = {chargees} WHERE id = {numero}"
+    )
+    features.construire(connexion)
+    motifs = _motifs_de_ligne(connexion)
+    return Bilan(table, "accepté", recues, chargees, ecartees, deja, motifs)
+
+
+def _refuser(table: str, recues: int, motifs: list[str]) -> Bilan:
+    with base.transaction() as connexion:
+        connexion.execute(
+            sa.text(
+                "INSERT INTO chargements (source, table_cible, lignes_recues, lignes_chargees,"
+                " decision, motifs) VALUES (:source, :table, :recues, 0, 'refusé', :motifs)"
+            ),
+            {"source": f"lot {table}", "table": table, "recues": recues, "motifs": motifs},
+        )
+    return Bilan(table, "refusé", recues, ecartees=recues, motifs=motifs)

@@ -1,0 +1,72 @@
+"""Les variables du modèle : ce que l’on sait d’un vol avant son départ."""
+
+from pathlib import Path
+
+import adbc_driver_postgresql.dbapi as adbc
+import pandas as pd
+
+from mlops_demo import base
+
+RETARD_MIN = 15  # minutes : seuil du BTS, « en retard » à partir d’un quart d’heure
+CATEGORIES = ["carrier", "origin", "dest"]
+NOMBRES = [
+    "sched_min",
+    "dow",
+    "distance",
+    "plane_age",
+    "seats",
+    "temp",
+    "dewp",
+    "humid",
+    "wind_dir",
+    "wind_speed",
+    "wind_gust",
+    "precip",
+    "pressure",
+    "visib",
+    "late_origin_d1",
+    "late_carrier_d1",
+]
+FEATURES = CATEGORIES + NOMBRES
+METEO_SAISON = ["temp", "dewp"]
+
+
+def construire(connexion: adbc.Connection) -> None:
+    """Calcule les variables des vols qui n’en ont pas encore (dans la transaction donnée)."""
+    colonnes = [f"{c} text NOT NULL" for c in CATEGORIES]
+    colonnes += [f"{n} double precision" for n in NOMBRES]
+    base.executer(
+        connexion,
+        "CREATE TABLE IF NOT EXISTS features (flight_id bigint PRIMARY KEY REFERENCES flights,"
+        f" flight_date date NOT NULL, {', '.join(colonnes)})",
+    )
+    requete = Path(__file__).with_name("features.sql")
+    base.executer(connexion, requete.read_text(encoding="utf-8"))
+
+
+def exemples(debut: str, fin: str) -> pd.DataFrame:
+    """Lit les vols d’une période, leurs variables et leur étiquette.
+
+    Args:
+        debut: premier jour compris (heure de New York), ``AAAA-MM-JJ``.
+        fin: premier jour exclu.
+
+    Returns:
+        Une ligne par vol prévu : ``flight_id``, ``flight_date``, les variables ``FEATURES``
+        (nombres en float64, NaN si inconnu) et ``late`` (1.0, 0.0, ou NaN tant que le retard
+        n’est pas connu : vol annulé ou dérouté).
+    """
+    table = base.lire(
+        f"SELECT x.*, (v.arr_delay >= {RETARD_MIN})::int::float8 AS late"
+        " FROM features AS x JOIN flights AS v USING (flight_id)"
+        " WHERE x.flight_date >= $1::date AND x.flight_date < $2::date ORDER BY flight_id",
+        debut,
+        fin,
+    )
+    table["flight_date"] = pd.to_datetime(table["flight_date"])
+    return table
+
+
+def etiquetes(exemples: pd.DataFrame) -> pd.DataFrame:
+    """Garde les vols dont le retard est connu."""
+    return exemples[exemples["late"].notna()]
