@@ -1,0 +1,2 @@
+"""provisoire"""
+def setup(app): return {"version":"1"}

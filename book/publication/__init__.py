@@ -1,0 +1,1 @@
+"""La fabrication du livre : exécuter les notebooks, construire le HTML, le servir."""

@@ -1,0 +1,78 @@
+"""La ligne de commande : ``python -m publication livre|demo|servir``."""
+
+import argparse
+import errno
+import sys
+import time
+
+from publication.depot import RACINE, ErreurPublication
+
+
+def lire_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Lit la commande demandée."""
+    analyseur = argparse.ArgumentParser(prog="publication", description="Fabrique le livre.")
+    commandes = analyseur.add_subparsers(dest="commande", required=True, metavar="commande")
+    commandes.add_parser("livre", help="exécute ce qui a changé et construit le livre")
+    commandes.add_parser("demo", help="exécute en direct les notebooks du chapitre 4")
+    servir = commandes.add_parser("servir", help="sert le livre construit sur 127.0.0.1")
+    servir.add_argument("--port", type=int, default=8080, help="port d’écoute (8080)")
+    return analyseur.parse_args(arguments)
+
+
+def livre() -> None:
+    """Construit le livre et dit où l’ouvrir."""
+    from publication.livre import construire_livre
+
+    debut = time.monotonic()
+    change = construire_livre(RACINE)
+    secondes = f"{time.monotonic() - debut:.1f} s".replace(".", ",")
+    print(f"Livre construit en {secondes}." if change else "Le livre était déjà à jour.")
+    print("Ouvrez _build/html/index.html dans un navigateur.")
+
+
+def demo() -> None:
+    """Joue la démonstration et montre son bilan."""
+    from publication.livre import jouer_demonstration
+    from publication.recapitulatif import recapituler
+
+    debut = time.monotonic()
+    etapes = jouer_demonstration(RACINE)
+    print("\n" + recapituler(etapes, time.monotonic() - debut))
+
+
+def principal(arguments: list[str] | None = None) -> int:
+    """Exécute une commande ; une erreur prévisible donne une phrase et le code 1."""
+    options = lire_arguments(arguments)
+    from mlops_demo import ErreurUtilisateur
+
+    try:
+        if options.commande == "livre":
+            livre()
+        elif options.commande == "demo":
+            demo()
+        else:
+            from publication.serveur import servir
+
+            servir(RACINE, options.port)
+    except (ErreurPublication, ErreurUtilisateur) as erreur:
+        return _dire(str(erreur))
+    except KeyboardInterrupt:
+        print("\nArrêté.", file=sys.stderr)
+        return 130
+    except OSError as erreur:
+        if erreur.errno == errno.ENOSPC:
+            return _dire("le disque est plein : libérez de la place, puis recommencez.")
+        if erreur.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            return _dire(f"écriture refusée dans « {erreur.filename} » : vérifiez vos droits.")
+        raise
+    return 0
+
+
+def _dire(message: str) -> int:
+    """Écrit une erreur sur la sortie d’erreur et donne le code de retour."""
+    print(f"Erreur : {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(principal())

@@ -1,0 +1,227 @@
+"""L’exécution des notebooks par papermill, depuis un seul processus parent."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import mlops_demo
+import nbformat
+import papermill
+import psutil
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+from publication.depot import (
+    ErreurPublication,
+    dossier_execution,
+    ecrire,
+    ecrire_json,
+    empreinte,
+)
+from publication.plan import Notebook, copie_executee, fichier_releve
+from publication.suivi import Suivi
+
+# Deux notebooks à la fois : au-delà, les noyaux se disputent les cœurs et la mémoire.
+EN_PARALLELE = 2
+# Une cellule qui dépasse dix minutes est bloquée, pas lente.
+DELAI_CELLULE = 600
+COULEURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Releve:
+    """Ce qu’on garde d’une exécution, à côté de la copie exécutée."""
+
+    cle: str
+    empreinte: str
+    duree: float
+    noyau: float
+    imports: float
+    memoire_mo: int
+    resultat: dict[str, Any] | None
+
+
+def executer(racine: Path, notebooks: list[Notebook], suivi: Suivi) -> None:
+    """Exécute des notebooks, dans l’ordre de leurs dépendances, jusqu’au premier échec.
+
+    Raises:
+        ErreurPublication: un notebook échoue ; ce qui a réussi avant lui est gardé.
+        mlops_demo.ErreurUtilisateur: la base ne peut pas être préparée.
+    """
+    besoin_de_base = any(notebook.dans_la_chaine for notebook in notebooks)
+    suivi.commencer([notebook.chemin for notebook in notebooks])
+    with mlops_demo.session() if besoin_de_base else contextlib.nullcontext():
+        with ThreadPoolExecutor(EN_PARALLELE) as executants, _arret_des_noyaux():
+            _ordonnancer(notebooks, lambda n: executants.submit(_executer_un, racine, n, suivi))
+
+
+def _ordonnancer(notebooks: list[Notebook], lancer: Callable[[Notebook], Future]) -> None:
+    """Lance chaque notebook dès que tous ceux dont il dépend sont finis."""
+    en_attente = {notebook.chemin: notebook for notebook in notebooks}
+    en_cours: dict[Future, str] = {}
+    while en_attente or en_cours:
+        bloques = {*en_attente, *en_cours.values()}
+        prets = [n for n in en_attente.values() if not bloques & set(n.amont)]
+        for notebook in prets[: EN_PARALLELE - len(en_cours)]:
+            en_cours[lancer(en_attente.pop(notebook.chemin))] = notebook.chemin
+        finis, _ = wait(en_cours, return_when=FIRST_COMPLETED)
+        for tache in finis:
+            del en_cours[tache]
+            tache.result()
+
+
+def _executer_un(racine: Path, notebook: Notebook, suivi: Suivi) -> None:
+    """Exécute un notebook, puis seulement après garde sa copie et son relevé."""
+    cle = notebook.cle(racine)
+    suivi.debut(notebook.chemin)
+    debut = time.monotonic()
+    document = nbformat.from_dict(notebook.contenu)
+    sonde = SondeMemoire()
+    gestionnaire = AsyncKernelManager(kernel_name="python3")
+
+    def cellule_commencee(cell_index: int, **_: Any) -> None:
+        sonde.suivre(gestionnaire.provisioner.pid)
+        suivi.cellule(notebook.chemin, cell_index + 1, len(document.cells))
+
+    try:
+        with sonde:
+            execute = papermill.execute_notebook(
+                document,
+                None,
+                progress_bar=False,
+                km=gestionnaire,
+                # Le dossier du noyau seul : papermill changerait celui de tout le processus.
+                resources={"metadata": {"path": str((racine / notebook.chemin).parent)}},
+                on_cell_start=cellule_commencee,
+                execution_timeout=DELAI_CELLULE,
+                # ipykernel signale sinon que sa connexion locale est en clair, et chaque arrêt.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
+    except papermill.PapermillExecutionError as erreur:
+        raise _echec(racine, notebook, erreur) from erreur
+    except CellTimeoutError as erreur:
+        raise ErreurPublication(
+            f"{notebook.chemin} : une cellule a dépassé {DELAI_CELLULE} secondes."
+        ) from erreur
+    except DeadKernelError as erreur:
+        raise ErreurPublication(
+            f"{notebook.chemin} : le noyau s’est arrêté en cours d’exécution "
+            "(mémoire insuffisante, ou processus arrêté)."
+        ) from erreur
+    finally:
+        run_sync(gestionnaire.shutdown_kernel)()
+
+    _verifier_complet(notebook, execute)
+    duree = time.monotonic() - debut
+    texte = nbformat.writes(execute)
+    ecrire(copie_executee(racine, notebook.chemin), texte)
+    cellules = [(c, c.metadata.papermill.duration or 0) for c in execute.cells]
+    releve = Releve(
+        cle=cle,
+        empreinte=empreinte(texte),
+        duree=round(duree, 2),
+        noyau=round(duree - sum(secondes for _, secondes in cellules), 2),
+        imports=round(sum(s for c, s in cellules if _importe(c)), 2),
+        memoire_mo=round(sonde.pointe / 1e6),
+        resultat=_garder_resultat(racine, notebook) if notebook.dans_la_chaine else None,
+    )
+    ecrire_json(fichier_releve(racine, notebook.chemin), asdict(releve))
+    suivi.fin(notebook.chemin, duree)
+
+
+def _garder_resultat(racine: Path, notebook: Notebook) -> dict[str, Any]:
+    """Lit le résultat d’une étape et met ses rapports à l’abri des exécutions suivantes."""
+    travail = mlops_demo.dossier_travail()
+    fichier = travail / "resultats" / f"{Path(notebook.chemin).stem}.json"
+    if not fichier.is_file():
+        raise ErreurPublication(
+            f"{notebook.chemin} s’est terminé sans écrire son résultat ({fichier.name})."
+        )
+    if (travail / "rapports").is_dir():
+        rapports = dossier_execution(racine) / "rapports"
+        shutil.rmtree(rapports, ignore_errors=True)
+        shutil.copytree(travail / "rapports", rapports)
+    return json.loads(fichier.read_text(encoding="utf-8"))
+
+
+def _verifier_complet(notebook: Notebook, execute: nbformat.NotebookNode) -> None:
+    """Refuse une exécution arrêtée en route sans erreur, par ``sys.exit()`` par exemple."""
+    for numero, cellule in enumerate(execute.cells, start=1):
+        if cellule.cell_type == "code" and cellule.source.strip() and not cellule.execution_count:
+            raise ErreurPublication(
+                f"{notebook.chemin} : la cellule {numero} n’a pas été exécutée ; "
+                "une cellule précédente a mis fin au notebook."
+            )
+
+
+def _echec(
+    racine: Path, notebook: Notebook, erreur: papermill.PapermillExecutionError
+) -> ErreurPublication:
+    """Nomme le notebook, la cellule et l’erreur ; la pile d’appels va dans un journal."""
+    journal = racine / "_build" / "journal-erreur.txt"
+    pile = COULEURS.sub("", "\n".join(erreur.traceback))
+    ecrire(journal, f"{notebook.chemin}\n\n{erreur.source}\n\n{pile}\n")
+    return ErreurPublication(
+        f"{notebook.chemin} : la cellule {erreur.cell_index + 1} ([{erreur.exec_count}]) "
+        f"a échoué. {erreur.ename} : {COULEURS.sub('', erreur.evalue)}\n"
+        f"La pile d’appels est dans {journal.relative_to(racine).as_posix()}."
+    )
+
+
+def _importe(cellule: nbformat.NotebookNode) -> bool:
+    """Vrai pour une cellule d’imports."""
+    return cellule.cell_type == "code" and cellule.source.startswith(("import ", "from "))
+
+
+class SondeMemoire:
+    """Mesure la mémoire de pointe d’un noyau et de ses processus enfants."""
+
+    def __init__(self) -> None:
+        self.pointe = 0
+        self._pid: int | None = None
+        self._fini = threading.Event()
+        self._fil = threading.Thread(target=self._mesurer, daemon=True)
+
+    def suivre(self, pid: int) -> None:
+        """Donne le noyau à mesurer, une fois qu’il est lancé."""
+        self._pid = pid
+
+    def __enter__(self) -> "SondeMemoire":
+        self._fil.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._fini.set()
+        self._fil.join()
+
+    def _mesurer(self) -> None:
+        while not self._fini.wait(0.1):
+            if self._pid is None:
+                continue
+            with contextlib.suppress(psutil.NoSuchProcess):
+                noyau = psutil.Process(self._pid)
+                arbre = [noyau, *noyau.children(recursive=True)]
+                self.pointe = max(self.pointe, sum(p.memory_info().rss for p in arbre))
+
+
+@contextlib.contextmanager
+def _arret_des_noyaux() -> Iterator[None]:
+    """Sur une interruption, arrête les noyaux en cours : sans cela, on attendrait leur fin."""
+    try:
+        yield
+    except BaseException:
+        for enfant in psutil.Process(os.getpid()).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "ipykernel_launcher" in enfant.cmdline():
+                    enfant.kill()
+        raise

@@ -1,0 +1,116 @@
+"""La construction du HTML : Jupyter Book rend les pages à partir des copies exécutées."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+
+from publication.depot import ErreurPublication, dossier_execution, lire_sommaire
+from publication.plan import copie_executee
+
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+# Ce qui, dans le journal de Jupyter Book, explique un échec.
+UTILE = re.compile(r"WARNING|ERROR|CRITICAL|Error|Exception|Traceback|Executing notebook")
+
+
+def construire(racine: Path) -> None:
+    """Construit le livre à part, le contrôle, puis le met à la place du précédent.
+
+    Raises:
+        ErreurPublication: avertissement ou erreur de Sphinx, page non exécutée par papermill,
+            rapport manquant. Le livre précédent est alors intact.
+    """
+    construction = racine / "_build"
+    atelier = construction / "atelier"
+    shutil.rmtree(atelier, ignore_errors=True)
+    _remplir_cache(racine, atelier / "_build" / ".jupyter_cache")
+    _lancer_jupyter_book(racine, atelier)
+    html = atelier / "_build" / "html"
+    rapports = dossier_execution(racine) / "rapports"
+    if rapports.is_dir():
+        shutil.copytree(rapports, html / "rapports")
+    _verifier_rapports(html)
+    _mettre_en_place(html, construction / "html")
+    # Un simple « jupyter-book build . » trouvera ainsi les mêmes exécutions.
+    _mettre_en_place(atelier / "_build" / ".jupyter_cache", construction / ".jupyter_cache")
+    shutil.rmtree(atelier)
+
+
+def fusionner(racine: Path, chemin: str) -> nbformat.NotebookNode:
+    """Rend la source d’un notebook avec les sorties de sa copie exécutée.
+
+    La copie elle-même ne convient pas : papermill ajoute à chaque cellule des métadonnées qui
+    entrent dans la clé de jupyter-cache, et la page serait exécutée une seconde fois.
+    """
+    source = nbformat.read(racine / chemin, as_version=4)
+    copie = nbformat.read(copie_executee(racine, chemin), as_version=4)
+    executees = [cellule for cellule in copie.cells if cellule.cell_type == "code"]
+    code = [cellule for cellule in source.cells if cellule.cell_type == "code"]
+    for cellule, executee in zip(code, executees, strict=True):
+        cellule.outputs = executee.outputs
+        cellule.execution_count = executee.execution_count
+    return source
+
+
+def _remplir_cache(racine: Path, dossier: Path) -> None:
+    """Range les notebooks exécutés dans un cache neuf de jupyter-cache."""
+    cache = get_cache(dossier)
+    for chemin in lire_sommaire(racine):
+        if chemin.endswith(".ipynb"):
+            paquet = CacheBundleIn(fusionner(racine, chemin), str(racine / chemin))
+            cache.cache_notebook_bundle(paquet, overwrite=True, check_validity=False)
+
+
+def _lancer_jupyter_book(racine: Path, atelier: Path) -> None:
+    """Lance Jupyter Book et juge son journal, gardé en entier dans ``_build``."""
+    arguments = ["build", str(racine), "--path-output", str(atelier), "-W", "--keep-going"]
+    resultat = subprocess.run(
+        [sys.executable, "-c", JUPYTER_BOOK, *arguments],
+        cwd=racine,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    journal = racine / "_build" / "journal-livre.txt"
+    journal.write_text(resultat.stdout, encoding="utf-8")
+    if resultat.returncode or "WARNING" in resultat.stdout:
+        cause = "Jupyter Book a échoué ou averti"
+    elif "Executing notebook" in resultat.stdout:
+        cause = "Jupyter Book a exécuté un notebook lui-même : sa page ne vient pas de papermill"
+    else:
+        return
+    lignes = [ligne for ligne in resultat.stdout.splitlines() if UTILE.search(ligne)]
+    extrait = "\n".join(lignes[:20] or resultat.stdout.splitlines()[-20:])
+    raise ErreurPublication(f"{cause}.\n{extrait}\nJournal complet : _build/journal-livre.txt.")
+
+
+def _verifier_rapports(html: Path) -> None:
+    """Vérifie que chaque rapport cité par une page est dans le livre."""
+    for page in html.rglob("*.html"):
+        if page.is_relative_to(html / "rapports"):
+            continue
+        for lien in re.findall(r'href="([^"]*rapports/[^"#]+)', page.read_text(encoding="utf-8")):
+            if "://" not in lien and not (page.parent / lien).is_file():
+                raise ErreurPublication(
+                    f"la page {page.relative_to(html).as_posix()} renvoie à « {lien} », "
+                    "qu’aucun notebook n’a écrit."
+                )
+
+
+def _mettre_en_place(nouveau: Path, place: Path) -> None:
+    """Remplace un dossier par un autre ; l’ancien n’est détruit qu’une fois le neuf en place."""
+    ancien = place.with_name(f"{place.name}.ancien")
+    shutil.rmtree(ancien, ignore_errors=True)
+    if place.exists():
+        place.rename(ancien)
+    nouveau.rename(place)
+    shutil.rmtree(ancien, ignore_errors=True)

@@ -1,0 +1,30 @@
+"""Le tableau qui termine la démonstration : durées, mémoire et résumé de chaque étape."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+COLONNES = ("étape", "durée", "noyau", "imports", "mémoire")
+
+
+def recapituler(etapes: list[tuple[str, dict[str, Any]]], total: float, largeur: int = 88) -> str:
+    """Met en tableau les relevés des étapes ; le total compte aussi la préparation de la base."""
+    lignes = [f"{'':22}{''.join(f'{nom:>10}' for nom in COLONNES[1:])}"]
+    for chemin, releve in etapes:
+        chiffres = [_secondes(releve[cle]) for cle in ("duree", "noyau", "imports")]
+        chiffres.append(f"{releve['memoire_mo']} Mo")
+        lignes.append(f"{Path(chemin).stem:22}{''.join(f'{c:>10}' for c in chiffres)}")
+        resume = releve["resultat"]["resume"]
+        lignes += textwrap.wrap(resume, largeur, initial_indent="  ", subsequent_indent="  ")
+    somme = {c: sum(releve[c] for _, releve in etapes) for c in ("duree", "noyau", "imports")}
+    base = _secondes(total - somme["duree"])
+    lignes.append(
+        f"Total : {_secondes(total)}, dont préparation de la base {base}, "
+        f"démarrage des noyaux {_secondes(somme['noyau'])}, imports {_secondes(somme['imports'])}."
+    )
+    return "\n".join(lignes)
+
+
+def _secondes(valeur: float) -> str:
+    """Écrit une durée à la française, au dixième."""
+    return f"{valeur:.1f} s".replace(".", ",")
