@@ -1,0 +1,55 @@
+# Les commandes du projet, les mêmes pour les personnes, l’intégration continue et le README.
+# Rien que des chemins relatifs : make ne sait pas lire une cible dont le chemin a une espace.
+# L’aide ci-dessous est faite des « ## » qui suivent les cibles.
+
+MAKEFLAGS += --no-print-directory
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do command -v $$p > /dev/null && echo $$p && break; done)
+VENV := .venv/bin/python
+
+.DEFAULT_GOAL := aide
+.PHONY: aide environnement book demo lab serve test lint lock bench clean
+
+aide: ## affiche cette liste
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
+
+environnement:
+	@command -v "$(PYTHON)" > /dev/null || { \
+		echo "Python est introuvable : installez Python 3.11, 3.12 ou 3.13 (sous Debian ou Ubuntu : sudo apt install python3 python3-venv), puis relancez."; \
+		exit 1; }
+	@"$(PYTHON)" requirements/installer.py
+
+book: environnement ## exécute les notebooks et construit le livre dans _build/html
+	@$(VENV) -m publication livre
+
+demo: environnement ## joue la démonstration du chapitre 4 et en affiche le bilan
+	@$(VENV) -m publication demo
+
+lab: environnement ## ouvre JupyterLab sur les notebooks, avec Postgres et MLflow
+	@$(VENV) -m mlops_demo lab
+
+serve: environnement ## sert le livre construit sur cette machine
+	@$(VENV) -m publication servir
+
+test: environnement ## lance tous les tests
+	@$(VENV) -m pytest
+
+lint: environnement ## vérifie le style du code et des notebooks
+	@$(VENV) -m ruff check
+	@$(VENV) -m ruff format --check
+
+lock: environnement ## recalcule le verrou requirements/lock.txt d’après pyproject.toml
+	@.venv/bin/uv pip compile --quiet pyproject.toml --extra dev --universal --no-strip-extras \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/lock.txt
+
+bench: environnement ## mesure les temps et la mémoire, et les affiche en tableau
+	@$(VENV) -m benchmarks
+
+# La base lancée par root vit hors du dépôt : le paquet seul sait l’arrêter et l’effacer.
+# mlops-demo est la dernière chose qu’installe requirements/installer.py.
+clean: ## supprime ce qui a été construit, les caches et la base de la démonstration
+	@etat=0; \
+	if [ -x .venv/bin/mlops-demo ] && [ -x $(VENV) ]; then $(VENV) -m mlops_demo nettoyer || etat=$$?; fi; \
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis; \
+	find . -path ./.venv -prune -o -path ./.git -prune -o -type d \
+		\( -name __pycache__ -o -name .ipynb_checkpoints -o -name .virtual_documents \) -prune -exec rm -rf {} +; \
+	exit $$etat
