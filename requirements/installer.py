@@ -38,18 +38,15 @@ AVANCEMENT = (
 )
 
 # Les causes reconnues d’un échec d’uv ou de pip, dans l’ordre où il faut les chercher.
-SIGNES = (
-    ("disque", re.compile(r"No space left|os error 28\b|Errno 28\b|quota exceeded", re.IGNORECASE)),
-    ("empreinte", re.compile(r"hash mismatch|DO NOT MATCH THE HASHES", re.IGNORECASE)),
-    (
-        "réseau",
-        re.compile(
-            r"error sending request|dns error|failed to (fetch|download)|NewConnectionError|"
-            r"NameResolutionError|ProxyError|SSLError|ConnectTimeout|ReadTimeout|Max retries",
-            re.IGNORECASE,
-        ),
+SIGNES = {
+    "disque": re.compile(r"No space left|os error 28\b|Errno 28\b|quota exceeded", re.IGNORECASE),
+    "empreinte": re.compile(r"hash mismatch|DO NOT MATCH THE HASHES", re.IGNORECASE),
+    "réseau": re.compile(
+        r"error sending request|dns error|failed to (fetch|download)|NewConnectionError|"
+        r"NameResolutionError|ProxyError|SSLError|ConnectTimeout|ReadTimeout|Max retries",
+        re.IGNORECASE,
     ),
-)
+}
 
 
 class Probleme(Exception):
@@ -183,7 +180,7 @@ def lancer(commande, dossier):
 
 def cause(sortie):
     """Reconnaît dans la sortie d’uv ou de pip ce que l’utilisateur peut corriger."""
-    for nom, motif in SIGNES:
+    for nom, motif in SIGNES.items():
         if motif.search(sortie):
             return nom
     return None
@@ -199,8 +196,10 @@ def expliquer(sortie, racine):
             f"{maison} dans votre dossier personnel). Faites de la place, puis relancez."
         )
     if trouvee == "empreinte":
-        detail = re.search(r"^.*?([A-Za-z0-9_.-]+)(\[\S+\])?==(\S+?)[`\s:]", sortie, re.MULTILINE)
-        paquet = f" ({detail.group(1)} {detail.group(3)})" if detail else ""
+        # Le paquet est nommé juste après le refus : « nom==version » chez uv comme chez pip.
+        suite = sortie[SIGNES[trouvee].search(sortie).start() :]
+        detail = re.search(r"([\w.-]+)(?:\[\S+\])?==([\w.]+)", suite)
+        paquet = " ({} {})".format(*detail.groups()) if detail else ""
         return Probleme(
             f"Un paquet téléchargé{paquet} n’a pas l’empreinte attendue : il n’a pas été installé. "
             "Relancez ; si cela se répète, ne forcez pas et ouvrez une issue sur le dépôt."
