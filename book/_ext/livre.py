@@ -1,2 +1,250 @@
-"""provisoire"""
-def setup(app): return {"version":"1"}
+"""Extension Sphinx du livre : encadrés, figures, descriptions, français et accessibilité.
+
+Le thème laisse des textes en anglais et du JavaScript inutile. On les remplace dans les pages
+finies, et un texte à remplacer qui ne s’y trouve plus arrête la construction : une mise à jour
+du thème se voit, au lieu de défaire ces corrections en silence.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.search import languages
+from sphinx.search.fr import SearchFrench
+
+# Premiers mots en gras d’une citation, et style de l’encadré qu’elle devient.
+ENCADRES = {
+    "À retenir": "important",
+    "Attention": "warning",
+    "Astuce": "tip",
+    "Définition": "note",
+    "Note": "note",
+}
+
+# Dans les pages : ce que le thème écrit, ce que le lecteur doit lire.
+PAGES = (
+    ('aria-label="Main"', 'aria-label="Chapitres"'),
+    ('aria-label="Page"', 'aria-label="Plan de la page"'),
+    ('title="Toggle primary sidebar"', 'title="Afficher ou masquer le sommaire"'),
+    ('title="Toggle secondary sidebar"', 'title="Afficher ou masquer le plan de la page"'),
+    ('aria-label="Source repositories"', 'aria-label="Dépôt du livre"'),
+    ('title="Suggest edit"', 'title="Proposer une modification"'),
+    (">Suggest edit<", ">Proposer une modification<"),
+    (">Repository<", ">Dépôt<"),
+    ('title="Ouvrez un problème"', 'title="Signaler un problème"'),
+    (">Open issue<", ">Signaler un problème<"),
+    ('title="page suivante"', 'title="Page suivante"'),
+    ('title="page précédente"', 'title="Page précédente"'),
+    # Le nom accessible doit contenir le texte visible, qui ajoute le raccourci clavier.
+    (' title="Recherche" aria-label="Recherche"', ' title="Recherche"'),
+    # Tout le contenu doit être dans une région nommée, le sommaire et son logo aussi.
+    (
+        '<div id="pst-primary-sidebar"',
+        '<div id="pst-primary-sidebar" role="region" aria-label="Sommaire"',
+    ),
+)
+
+# Dans les scripts copiés par le thème et ses extensions.
+SCRIPTS = (
+    ("togglebutton.js", "Toggle hidden content", "Afficher ou masquer le contenu"),
+    ("searchtools.js", '"Searching"', '"Recherche en cours"'),
+)
+
+# Un mégaoctet et demi de JavaScript pour des icônes que la police de caractères dessine déjà.
+FONTAWESOME = re.compile(r'<script defer src="[^"]*fontawesome\.js[^"]*"></script>\s*')
+SUPERFLUS = ("scripts/fontawesome.js", "scripts/*.map", "styles/*.map")
+
+# Depuis le disque, un navigateur refuse de lire les pages pour en montrer des extraits.
+SANS_EXTRAIT = (
+    'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;\n'
+)
+
+# Le même repli des accents que dans l’index, pour ce que tape le lecteur.
+SANS_ACCENT = r"""
+Stemmer = function () {
+  const francais = new FrenchStemmer();
+  this.stemWord = (mot) => francais.stemWord(mot.normalize("NFD").replace(/[\u0300-\u036f]/g, ""));
+};
+"""
+
+ACCUEIL = """<!DOCTYPE html>
+<html lang="fr">
+  <head>
+    <meta charset="utf-8">
+    <title>{titre}</title>
+    <meta http-equiv="refresh" content="0; url={page}">
+  </head>
+  <body><p><a href="{page}">{titre}</a></p></body>
+</html>
+"""
+
+
+class RechercheSansAccent(SearchFrench):
+    """Index de recherche où « donnees » trouve « données »."""
+
+    def stem(self, word: str) -> str:
+        """Réduit un mot à sa racine, accents retirés d’abord."""
+        return super().stem(sans_accent(word))
+
+
+def sans_accent(mot: str) -> str:
+    """Retire les accents d’un mot."""
+    decompose = unicodedata.normalize("NFD", mot)
+    return "".join(lettre for lettre in decompose if not unicodedata.combining(lettre))
+
+
+def transformer(app: Sphinx, doctree: nodes.document) -> None:
+    """Change les citations titrées en encadrés et les images titrées en figures."""
+    for citation in list(doctree.findall(nodes.block_quote)):
+        encadrer(citation)
+    for image in list(doctree.findall(nodes.image)):
+        legender(image)
+
+
+def encadrer(citation: nodes.block_quote) -> None:
+    """Change « > **À retenir.** … » en encadré ; laisse les autres citations."""
+    premier = citation.children[0] if citation.children else None
+    if not isinstance(premier, nodes.paragraph):
+        return
+    # markdown-it place un texte vide avant le gras.
+    suite = [n for n in premier.children if not isinstance(n, nodes.Text) or n.astext()]
+    titre = suite[0].astext().rstrip(".") if suite and isinstance(suite[0], nodes.strong) else ""
+    if titre not in ENCADRES:
+        return
+    texte = nodes.paragraph()
+    texte += suite[1:]
+    if texte.children and isinstance(texte.children[0], nodes.Text):
+        texte.replace(texte.children[0], nodes.Text(texte.children[0].astext().lstrip()))
+    encadre = nodes.admonition(classes=[ENCADRES[titre]])
+    encadre += nodes.title("", titre)
+    encadre += [texte, *citation.children[1:]]
+    citation.replace_self(encadre)
+
+
+def legender(image: nodes.image) -> None:
+    """Change une image seule dans son paragraphe, et munie d’un titre, en figure numérotée."""
+    paragraphe, titre = image.parent, image.get("title")
+    if not titre or not isinstance(paragraphe, nodes.paragraph):
+        return
+    if any(n is not image and n.astext().strip() for n in paragraphe.children):
+        return
+    figure = nodes.figure(ids=[nodes.make_id(f"figure-{titre}")])
+    del image["title"]
+    figure += image
+    figure += nodes.caption(titre, titre)
+    paragraphe.replace_self(figure)
+
+
+def completer_page(
+    app: Sphinx, page: str, modele: str, contexte: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Ajoute la description de la page et fait mener les liens entre notebooks à leurs pages."""
+    description = f'<meta name="description" content="{escape(decrire(app, doctree))}">'
+    contexte["metatags"] = contexte.get("metatags", "") + description
+    if contexte.get("title") == app.config.html_title:
+        contexte["docstitle"] = ""
+    if "body" in contexte:
+        contexte["body"] = lier_pages(contexte["body"], app.env.found_docs, page)
+
+
+def decrire(app: Sphinx, doctree: nodes.document | None) -> str:
+    """Donne la première phrase de la page, coupée à un mot près de 160 signes."""
+    paragraphe = next(doctree.findall(nodes.paragraph), None) if doctree else None
+    texte = " ".join((paragraphe.astext() if paragraphe else app.config.html_title).split())
+    return texte if len(texte) <= 160 else texte[:160].rsplit(" ", 1)[0] + "…"
+
+
+def lier_pages(corps: str, pages: Iterable[str], page: str) -> str:
+    """Remplace, dans les sorties de cellules, « x.ipynb » par « x.html » si x est du livre."""
+    dossier = Path("/", page).parent
+
+    def remplacer(lien: re.Match[str]) -> str:
+        cible = (dossier / lien["cible"]).resolve().relative_to("/").as_posix()
+        return f'href="{lien["cible"]}.html"' if cible in pages else lien[0]
+
+    return re.sub(r'href="(?P<cible>[^":#]+)\.ipynb"', remplacer, corps)
+
+
+def finir(app: Sphinx, erreur: Exception | None) -> None:
+    """Corrige les pages et les scripts une fois tout écrit."""
+    if erreur or app.builder.name != "html":
+        return
+    sortie = Path(app.outdir)
+    statiques = sortie / "_static"
+    pages = [p for p in sortie.rglob("*.html") if not p.is_relative_to(statiques)]
+    corriger_pages(pages)
+    for nom, avant, apres in SCRIPTS:
+        remplacer_dans(statiques / nom, avant, apres)
+    ajouter(statiques / "documentation_options.js", SANS_EXTRAIT)
+    ajouter(statiques / "language_data.js", SANS_ACCENT)
+    for motif in SUPERFLUS:
+        for fichier in statiques.glob(motif):
+            fichier.unlink()
+    page = f"{app.config.root_doc}.html"
+    (sortie / "index.html").write_text(
+        ACCUEIL.format(titre=escape(app.config.html_title), page=page), encoding="utf-8"
+    )
+
+
+def corriger_pages(pages: list[Path]) -> None:
+    """Applique les remplacements à toutes les pages.
+
+    Raises:
+        ExtensionError: si un texte à remplacer n’est dans aucune page.
+    """
+    restants = {avant for avant, _ in PAGES} | {FONTAWESOME.pattern}
+    for page in pages:
+        texte = page.read_text(encoding="utf-8")
+        for avant, apres in PAGES:
+            if avant in texte:
+                restants.discard(avant)
+                texte = texte.replace(avant, apres)
+        texte, retires = FONTAWESOME.subn("", texte)
+        if retires:
+            restants.discard(FONTAWESOME.pattern)
+        page.write_text(texte, encoding="utf-8")
+    if restants:
+        raise ExtensionError(
+            "le thème a changé, ces textes à remplacer sont introuvables : "
+            + " ; ".join(sorted(restants))
+        )
+
+
+def remplacer_dans(fichier: Path, avant: str, apres: str) -> None:
+    """Remplace un texte dans un fichier.
+
+    Raises:
+        ExtensionError: si le fichier ou le texte n’existe pas.
+    """
+    texte = fichier.read_text(encoding="utf-8") if fichier.is_file() else ""
+    if avant not in texte:
+        raise ExtensionError(f"le thème a changé : « {avant} » introuvable dans {fichier.name}.")
+    fichier.write_text(texte.replace(avant, apres), encoding="utf-8")
+
+
+def ajouter(fichier: Path, suite: str) -> None:
+    """Ajoute du code à la fin d’un script produit par Sphinx.
+
+    Raises:
+        ExtensionError: si le script n’existe pas.
+    """
+    if not fichier.is_file():
+        raise ExtensionError(f"Sphinx n’a pas produit {fichier.name}.")
+    with fichier.open("a", encoding="utf-8") as flux:
+        flux.write(suite)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Branche l’extension sur Sphinx."""
+    languages["fr"] = RechercheSansAccent
+    app.connect("doctree-read", transformer)
+    app.connect("html-page-context", completer_page)
+    # Après sphinx_external_toc, qui écrit aussi index.html à la fin.
+    app.connect("build-finished", finir, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import yaml
 
 RACINE = Path(__file__).resolve().parents[2]
+# Codes de couleur du terminal, que les journaux n’ont pas à garder.
+COULEURS = re.compile(r"\x1b\[[0-9;]*m")
 
 try:  # l’analyseur en C, dix fois plus rapide, n’est pas fourni partout
     from yaml import CSafeLoader as Analyseur

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import shutil
 import threading
 import time
@@ -22,6 +21,7 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from publication.depot import (
+    COULEURS,
     ErreurPublication,
     dossier_execution,
     ecrire,
@@ -35,7 +35,6 @@ from publication.suivi import Suivi
 EN_PARALLELE = 2
 # Une cellule qui dépasse dix minutes est bloquée, pas lente.
 DELAI_CELLULE = 600
-COULEURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,12 @@ def executer(racine: Path, notebooks: list[Notebook], suivi: Suivi) -> None:
     """
     besoin_de_base = any(notebook.dans_la_chaine for notebook in notebooks)
     suivi.commencer([notebook.chemin for notebook in notebooks])
-    with mlops_demo.session() if besoin_de_base else contextlib.nullcontext():
-        with ThreadPoolExecutor(EN_PARALLELE) as executants, _arret_des_noyaux():
-            _ordonnancer(notebooks, lambda n: executants.submit(_executer_un, racine, n, suivi))
+    with (
+        mlops_demo.session() if besoin_de_base else contextlib.nullcontext(),
+        ThreadPoolExecutor(EN_PARALLELE) as executants,
+        _arret_des_noyaux(),
+    ):
+        _ordonnancer(notebooks, lambda n: executants.submit(_executer_un, racine, n, suivi))
 
 
 def _ordonnancer(notebooks: list[Notebook], lancer: Callable[[Notebook], Future]) -> None:

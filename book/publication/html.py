@@ -11,7 +11,7 @@ import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 
-from publication.depot import ErreurPublication, dossier_execution, lire_sommaire
+from publication.depot import COULEURS, ErreurPublication, dossier_execution, lire_sommaire
 from publication.plan import copie_executee
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -72,8 +72,9 @@ def _lancer_jupyter_book(racine: Path, atelier: Path) -> None:
     arguments = ["build", str(racine), "--path-output", str(atelier), "-W", "--keep-going"]
     resultat = subprocess.run(
         [sys.executable, "-c", JUPYTER_BOOK, *arguments],
+        check=False,  # le journal dit plus que le code de retour
         cwd=racine,
-        env={**os.environ, "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONUTF8": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -81,15 +82,16 @@ def _lancer_jupyter_book(racine: Path, atelier: Path) -> None:
         errors="replace",
     )
     journal = racine / "_build" / "journal-livre.txt"
-    journal.write_text(resultat.stdout, encoding="utf-8")
-    if resultat.returncode or "WARNING" in resultat.stdout:
+    sortie = COULEURS.sub("", resultat.stdout)
+    journal.write_text(sortie, encoding="utf-8")
+    if resultat.returncode or "WARNING" in sortie:
         cause = "Jupyter Book a échoué ou averti"
-    elif "Executing notebook" in resultat.stdout:
+    elif "Executing notebook" in sortie:
         cause = "Jupyter Book a exécuté un notebook lui-même : sa page ne vient pas de papermill"
     else:
         return
-    lignes = [ligne for ligne in resultat.stdout.splitlines() if UTILE.search(ligne)]
-    extrait = "\n".join(lignes[:20] or resultat.stdout.splitlines()[-20:])
+    lignes = [ligne for ligne in sortie.splitlines() if UTILE.search(ligne)]
+    extrait = "\n".join(lignes[:20] or sortie.splitlines()[-20:])
     raise ErreurPublication(f"{cause}.\n{extrait}\nJournal complet : _build/journal-livre.txt.")
 
 

@@ -1,4 +1,4 @@
-"""Le suivi d’une exécution à l’écran : une ligne vivante au terminal, des lignes dans un journal."""
+"""Le suivi d’une exécution : une ligne vivante au terminal, des lignes dans un journal."""
 
 import sys
 import threading
