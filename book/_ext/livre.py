@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from publication.typographie import insecables
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.search import languages
@@ -26,6 +27,9 @@ ENCADRES = {
     "Définition": "note",
     "Note": "note",
 }
+
+# Ce dont le texte ne se retouche pas : du code, du HTML.
+TEL_QUEL = (nodes.literal, nodes.FixedTextElement, nodes.raw)
 
 # Dans les pages : ce que le thème écrit, ce que le lecteur doit lire.
 PAGES = (
@@ -100,11 +104,20 @@ def sans_accent(mot: str) -> str:
 
 
 def transformer(app: Sphinx, doctree: nodes.document) -> None:
-    """Change les citations titrées en encadrés et les images titrées en figures."""
+    """Fait des encadrés, des figures, et les espaces insécables du texte courant."""
     for citation in list(doctree.findall(nodes.block_quote)):
         encadrer(citation)
     for image in list(doctree.findall(nodes.image)):
         legender(image)
+    for texte in list(doctree.findall(nodes.Text)):
+        if not any(isinstance(parent, TEL_QUEL) for parent in ascendance(texte)):
+            texte.parent.replace(texte, nodes.Text(insecables(texte.astext())))
+
+
+def ascendance(noeud: nodes.Node) -> Iterable[nodes.Node]:
+    """Donne les parents d’un nœud, du plus proche au plus lointain."""
+    while (noeud := noeud.parent) is not None:
+        yield noeud
 
 
 def encadrer(citation: nodes.block_quote) -> None:

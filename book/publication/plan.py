@@ -111,7 +111,8 @@ def _socles(racine: Path) -> tuple[str, str]:
     commun = [f for motif in ("*.py", "*.yaml", "*.sql") for f in paquet.rglob(motif)]
     commun += [racine / "requirements" / "lock.txt", racine / "data" / "SHA256SUMS"]
     livre = [f for f in (racine / "book" / "donnees").rglob("*") if f.is_file()]
-    livre.append(racine / "book" / "publication" / "tableaux.py")
+    publication = racine / "book" / "publication"
+    livre += [publication / "tableaux.py", publication / "typographie.py"]
     python = ".".join(map(str, sys.version_info[:2]))
     return python + empreinte_fichiers(racine, commun), empreinte_fichiers(racine, livre)
 

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from publication.depot import RACINE, ErreurPublication, lire_yaml
+from publication.typographie import insecables
 
 DONNEES = RACINE / "book" / "donnees"
 
@@ -20,7 +21,7 @@ class Cellule:
 
     def html(self) -> str:
         """Rend la case en HTML."""
-        contenu = escape(self.texte, quote=False)
+        contenu = escape(insecables(self.texte), quote=False)
         if self.langue:
             contenu = f'<span lang="{escape(self.langue)}">{contenu}</span>'
         if self.adresse:
@@ -50,7 +51,7 @@ class Tableau:
             for premiere, *suite in self.lignes
         )
         return (
-            f'<table class="tableau"><caption>{escape(self.legende)}</caption>'
+            f'<table class="tableau"><caption>{escape(insecables(self.legende))}</caption>'
             f"<thead><tr>{tete}</tr></thead><tbody>{corps}</tbody></table>"
         )
 
