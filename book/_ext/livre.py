@@ -14,6 +14,7 @@ from typing import Any
 
 from docutils import nodes
 from publication.typographie import insecables
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.search import languages
@@ -27,6 +28,9 @@ ENCADRES = {
     "Définition": "note",
     "Note": "note",
 }
+
+# Les rapports sont copiés à la racine du livre, où la fabrication vérifie qu’ils sont tous.
+RAPPORT = re.compile(r"(\.\./)*rapports/[^/]+\.html")
 
 # Ce dont le texte ne se retouche pas : du code, du HTML.
 TEL_QUEL = (nodes.literal, nodes.FixedTextElement, nodes.raw)
@@ -104,11 +108,13 @@ def sans_accent(mot: str) -> str:
 
 
 def transformer(app: Sphinx, doctree: nodes.document) -> None:
-    """Fait des encadrés, des figures, et les espaces insécables du texte courant."""
+    """Fait des encadrés, des figures, des liens, et les espaces insécables du texte courant."""
     for citation in list(doctree.findall(nodes.block_quote)):
         encadrer(citation)
     for image in list(doctree.findall(nodes.image)):
         legender(image)
+    for renvoi in list(doctree.findall(pending_xref)):
+        lier_rapport(renvoi)
     for texte in list(doctree.findall(nodes.Text)):
         if not any(isinstance(parent, TEL_QUEL) for parent in ascendance(texte)):
             texte.parent.replace(texte, nodes.Text(insecables(texte.astext())))
@@ -152,6 +158,14 @@ def legender(image: nodes.image) -> None:
     figure += image
     figure += nodes.caption(titre, titre)
     paragraphe.replace_self(figure)
+
+
+def lier_rapport(renvoi: pending_xref) -> None:
+    """Fait un lien ordinaire vers un rapport, fichier du livre que Sphinx ne connaît pas."""
+    if RAPPORT.fullmatch(renvoi["reftarget"]):
+        lien = nodes.reference(refuri=renvoi["reftarget"])
+        lien += renvoi.children
+        renvoi.replace_self(lien)
 
 
 def completer_page(

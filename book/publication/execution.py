@@ -192,11 +192,12 @@ class SondeMemoire:
         self.pointe = 0
         self._pid: int | None = None
         self._fini = threading.Event()
-        self._fil = threading.Thread(target=self._mesurer, daemon=True)
+        self._fil = threading.Thread(target=self._veiller, daemon=True)
 
     def suivre(self, pid: int) -> None:
-        """Donne le noyau à mesurer, une fois qu’il est lancé."""
+        """Donne le noyau à mesurer, une fois qu’il est lancé, et le mesure aussitôt."""
         self._pid = pid
+        self._mesurer()
 
     def __enter__(self) -> "SondeMemoire":
         self._fil.start()
@@ -206,14 +207,16 @@ class SondeMemoire:
         self._fini.set()
         self._fil.join()
 
-    def _mesurer(self) -> None:
+    def _veiller(self) -> None:
         while not self._fini.wait(0.1):
-            if self._pid is None:
-                continue
-            with contextlib.suppress(psutil.NoSuchProcess):
-                noyau = psutil.Process(self._pid)
-                arbre = [noyau, *noyau.children(recursive=True)]
-                self.pointe = max(self.pointe, sum(p.memory_info().rss for p in arbre))
+            if self._pid is not None:
+                self._mesurer()
+
+    def _mesurer(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            noyau = psutil.Process(self._pid)
+            arbre = [noyau, *noyau.children(recursive=True)]
+            self.pointe = max(self.pointe, sum(p.memory_info().rss for p in arbre))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from publication.plan import copie_executee
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 # Ce qui, dans le journal de Jupyter Book, explique un échec.
-UTILE = re.compile(r"WARNING|ERROR|CRITICAL|Error|Exception|Traceback|Executing notebook")
+UTILE = re.compile(r"WARNING:|ERROR:|CRITICAL:|\w+Error: \S|Executing notebook")
 
 
 def construire(racine: Path) -> None:
@@ -84,10 +84,10 @@ def _lancer_jupyter_book(racine: Path, atelier: Path) -> None:
     journal = racine / "_build" / "journal-livre.txt"
     sortie = COULEURS.sub("", resultat.stdout)
     journal.write_text(sortie, encoding="utf-8")
-    if resultat.returncode or "WARNING" in sortie:
-        cause = "Jupyter Book a échoué ou averti"
-    elif "Executing notebook" in sortie:
+    if "Executing notebook" in sortie:
         cause = "Jupyter Book a exécuté un notebook lui-même : sa page ne vient pas de papermill"
+    elif resultat.returncode or "WARNING:" in sortie:
+        cause = "Jupyter Book a échoué ou averti"
     else:
         return
     lignes = [ligne for ligne in sortie.splitlines() if UTILE.search(ligne)]

@@ -1,0 +1,129 @@
+"""De vrais notebooks, exécutés par papermill dans un dépôt jetable."""
+
+import io
+
+import nbformat
+import pytest
+from publication.depot import ErreurPublication
+from publication.execution import executer
+from publication.plan import copie_executee, lire_notebooks, lire_releve, perimes
+from publication.suivi import Suivi
+
+
+def executer_tout(racine):
+    """Exécute ce qui doit l’être et rend ce qui a été écrit à l’écran."""
+    ecran = io.StringIO()
+    executer(racine, perimes(racine, lire_notebooks(racine)), Suivi(ecran))
+    return ecran.getvalue()
+
+
+def test_chaine_complete(depot):
+    # Quand tout s’exécute
+    ecran = executer_tout(depot)
+    # Alors les copies ont leurs sorties, les relevés leurs chiffres
+    copie = nbformat.read(copie_executee(depot, "book/1_chapitre.ipynb"), as_version=4)
+    assert copie.cells[2].outputs[0].data["text/plain"] == "42"
+    releve = lire_releve(depot, "notebooks/42_second.ipynb")
+    assert releve["resultat"] == {"notebook": "42_second", "resume": "Fait."}
+    assert releve["memoire_mo"] > 10, "La mémoire du noyau n’a pas été mesurée."
+    assert 0 < releve["noyau"] <= releve["duree"]
+    # Et l’écran nomme chaque notebook, et rien n’est plus à faire
+    assert "[4/4] accueil : exécuté en" in ecran
+    assert perimes(depot, lire_notebooks(depot)) == [], "Une exécution réussie vaut mise à jour."
+
+
+def test_dossier_du_notebook_et_chemins_absolus(depot, modifier):
+    # Étant donné un notebook qui lit un fichier placé à côté de lui
+    modifier(depot / "book" / "1_chapitre.ipynb", 2, "open('donnees/plan.yaml').read()")
+    # Quand il s’exécute
+    executer_tout(depot)
+    # Alors il l’a trouvé, et sa copie ne garde aucun chemin de cette machine
+    texte = copie_executee(depot, "book/1_chapitre.ipynb").read_text()
+    assert "partie: Essai" in texte
+    assert "dépôt d’essai" not in texte, "La copie exécutée contient un chemin absolu."
+
+
+def test_echec_nomme_et_anciennes_copies_gardees(depot, modifier):
+    # Étant donné une exécution réussie, puis une seconde étape cassée
+    executer_tout(depot)
+    avant = copie_executee(depot, "notebooks/42_second.ipynb").read_bytes()
+    modifier(depot / "notebooks" / "42_second.ipynb", 2, "raise ValueError('table vide')")
+    # Quand on exécute
+    with pytest.raises(ErreurPublication) as erreur:
+        executer_tout(depot)
+    # Alors le message nomme le notebook, la cellule, le type et la cause
+    message = str(erreur.value)
+    assert message.startswith("notebooks/42_second.ipynb : la cellule 3 ([1]) a échoué.")
+    assert "ValueError : table vide" in message
+    assert "Traceback" not in message, "La pile d’appels va dans le journal."
+    assert "Traceback" in (depot / "_build" / "journal-erreur.txt").read_text()
+    # Et la copie précédente est intacte, mais plus tenue pour à jour
+    assert copie_executee(depot, "notebooks/42_second.ipynb").read_bytes() == avant
+    restants = [n.chemin for n in perimes(depot, lire_notebooks(depot))]
+    assert restants == ["notebooks/42_second.ipynb", "book/accueil.ipynb"]
+
+
+def test_arret_silencieux_refuse(depot, modifier):
+    # Étant donné un notebook qui s’arrête lui-même sans erreur
+    fichier = depot / "book" / "1_chapitre.ipynb"
+    notebook = nbformat.read(fichier, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell("'jamais vu'", id="fin"))
+    nbformat.write(notebook, fichier)
+    modifier(fichier, 2, "raise SystemExit(0)")
+    # Alors il ne passe pas pour exécuté
+    with pytest.raises(ErreurPublication, match="la cellule 4 n’a pas été exécutée"):
+        executer_tout(depot)
+
+
+def test_noyau_tue(depot, modifier):
+    code = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    modifier(depot / "book" / "1_chapitre.ipynb", 2, code)
+    with pytest.raises(ErreurPublication, match=r"1_chapitre\.ipynb : le noyau s’est arrêté"):
+        executer_tout(depot)
+
+
+def test_etape_sans_resultat(depot, modifier):
+    modifier(depot / "notebooks" / "41_premier.ipynb", 2, "pass")
+    with pytest.raises(ErreurPublication, match=r"sans écrire son résultat \(41_premier\.json\)"):
+        executer_tout(depot)
+
+
+def test_rapports_gardes(depot, modifier):
+    # Étant donné une étape qui écrit un rapport
+    fichier = depot / "notebooks" / "42_second.ipynb"
+    code = nbformat.read(fichier, as_version=4).cells[2].source
+    code += "\nrapports = resultats.parent / 'rapports'\nrapports.mkdir(exist_ok=True)"
+    modifier(fichier, 2, code + "\n_ = (rapports / 'juillet.html').write_text('dérive')")
+    # Quand elle s’exécute
+    executer_tout(depot)
+    # Alors le rapport est gardé avec la copie exécutée
+    rapport = depot / "_build" / "execution" / "rapports" / "juillet.html"
+    assert rapport.read_text() == "dérive"
+
+
+def test_suivi_au_terminal(depot):
+    # Étant donné un terminal
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    ecran = Terminal()
+    chapitre = [n for n in lire_notebooks(depot) if n.chemin == "book/1_chapitre.ipynb"]
+    # Quand un notebook s’exécute
+    executer(depot, chapitre, Suivi(ecran))
+    # Alors l’avancement s’écrit cellule par cellule, sur une seule ligne
+    assert "\r[1/1] 1_chapitre : cellule 3/3" in ecran.getvalue()
+    assert ecran.getvalue().count("\n") == 1
+
+
+def test_releve_ecrit_apres_la_copie(depot, monkeypatch):
+    # Quand le disque se remplit entre la copie et le relevé
+    def disque_plein(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("publication.execution.ecrire_json", disque_plein)
+    with pytest.raises(OSError, match="No space left"):
+        executer_tout(depot)
+    # Alors le notebook n’est pas tenu pour exécuté
+    assert "book/1_chapitre.ipynb" in [n.chemin for n in perimes(depot, lire_notebooks(depot))]
+    assert lire_releve(depot, "book/1_chapitre.ipynb") == {}

@@ -1,0 +1,38 @@
+import pytest
+from publication.depot import ErreurPublication
+from publication.tableaux import charger, tableau
+
+
+def test_tableau_accessible():
+    # Quand on compose un tableau
+    lignes = [{"nom": "Airflow & Cie", "etape": "41_donnees"}]
+    html = tableau(lignes, {"nom": "Outil", "etape": "Étape"}, "Les outils")._repr_html_()
+    # Alors il a une légende, des têtes de colonne et de ligne, et son texte est échappé
+    assert "<caption>Les outils</caption>" in html
+    assert '<th scope="col">Outil</th>' in html
+    assert '<th scope="row">Airflow &amp; Cie</th>' in html
+    assert '<a href="../notebooks/41_donnees.ipynb">41_donnees</a>' in html
+
+
+def test_tableau_en_markdown():
+    lignes = [{"nom": "a | b", "source": "MS"}]
+    markdown = tableau(lignes, {"nom": "Nom", "source": "Source"}, "Essai")._repr_markdown_()
+    assert markdown.splitlines()[:2] == ["| Nom | Source |", "| --- | --- |"]
+    assert "a \\| b" in markdown, "Une barre verticale ne doit pas ouvrir une colonne."
+    assert "](https://learn.microsoft.com/" in markdown
+
+
+def test_langue_d_une_citation():
+    lignes = [{"nom": "x", "citation": {"texte": "a practice", "langue": "en"}}]
+    html = tableau(lignes, {"nom": "Nom", "citation": "Citation"}, "Essai")._repr_html_()
+    assert '<span lang="en">a practice</span>' in html
+
+
+def test_source_inconnue():
+    with pytest.raises(ErreurPublication, match=r"« XX » n’est pas dans sources\.yaml"):
+        tableau([{"source": "XX"}], {"source": "Source"}, "Essai")
+
+
+def test_donnees_inconnues():
+    with pytest.raises(ErreurPublication, match=r"« rien\.yaml » est introuvable"):
+        charger("rien")

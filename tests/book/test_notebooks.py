@@ -1,0 +1,45 @@
+"""La forme des notebooks du livre : ce que git garde et ce que le lecteur voit."""
+
+import nbformat
+import pytest
+from publication.depot import RACINE
+
+NOTEBOOKS = sorted((RACINE / "book").glob("*.ipynb"), key=lambda f: f.name)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda f: f.stem)
+def notebook(request):
+    """Chaque notebook de book/, lu tel quel."""
+    return nbformat.read(request.param, as_version=nbformat.NO_CONVERT)
+
+
+def test_format(notebook):
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor >= 5) == (4, True)
+    assert notebook.metadata.kernelspec.name == "python3"
+    identifiants = [cellule.id for cellule in notebook.cells]
+    assert len(identifiants) == len(set(identifiants)), "Deux cellules ont le même identifiant."
+
+
+def test_sans_sortie(notebook):
+    for cellule in notebook.cells:
+        if cellule.cell_type == "code":
+            assert not cellule.outputs, "Une sortie est restée dans git."
+            assert cellule.execution_count is None, "Un numéro d’exécution est resté dans git."
+
+
+def test_une_phrase_avant_chaque_code(notebook):
+    precedent = "code"
+    for cellule in notebook.cells:
+        if cellule.cell_type == "code":
+            assert precedent == "markdown", f"Pas de phrase avant : {cellule.source}"
+            assert len(cellule.source.splitlines()) <= 20
+            assert "!pip" not in cellule.source
+            assert ".." not in cellule.source, "Pas de chemin parent dans un notebook."
+        precedent = cellule.cell_type
+
+
+def test_ouverture(notebook):
+    premiere = notebook.cells[0]
+    assert premiere.source.startswith("# "), "Un notebook s’ouvre sur son titre."
+    assert any(c.cell_type == "code" for c in notebook.cells), "Chaque page s’exécute."
