@@ -74,7 +74,8 @@ def autre_python():
     for mineure in range(PYTHON_MINIMUM[1], PYTHON_EXCLU[1]):
         chemin = shutil.which(f"python3.{mineure}")
         # Un lanceur de pyenv peut être sur le chemin sans mener à rien : on l’essaie.
-        if chemin and subprocess.call([chemin, "-c", ""], stderr=subprocess.DEVNULL) == 0:
+        essai = f"import sys; sys.exit(sys.version_info[:2] != (3, {mineure}))"
+        if chemin and subprocess.call([chemin, "-c", essai], stderr=subprocess.DEVNULL) == 0:
             return chemin
     return None
 
