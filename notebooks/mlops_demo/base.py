@@ -125,7 +125,8 @@ def lire(sql: str, *parametres: object, connexion: adbc.Connection | None = None
         return curseur.fetch_arrow_table().to_pandas()
 
 
-def _tables_de_travail() -> str:
+def tables_de_travail() -> str:
+    """Le SQL des tables de travail."""
     return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
 
@@ -147,7 +148,7 @@ def _preparee() -> None:
                 f"le compte {sa.make_url(url()).username} ne peut pas créer le schéma « {nom} » : "
                 "demandez à l’administrateur « GRANT CREATE ON DATABASE »."
             ) from erreur
-        connexion.connection.driver_connection.execute(_tables_de_travail())
+        connexion.connection.driver_connection.execute(tables_de_travail())
 
 
 def _existe(connexion: sa.Connection, nom_schema: str, table: str) -> bool:

@@ -71,7 +71,7 @@ def _domaine(nom: str, colonne: dict) -> dict[str, str]:
         liste = ", ".join(_valeur(v, type_sql) for v in colonne["valeurs"])
         regles[f"{nom} hors de {', '.join(colonne['valeurs'])}"] = f'"{nom}" IN ({liste})'
     if "motif" in colonne:
-        regles[f"{nom} mal formé"] = f"\"{nom}\" ~ {_valeur(colonne['motif'], 'text')}"
+        regles[f"{nom} mal formé"] = f'"{nom}" ~ {_valeur(colonne["motif"], "text")}'
     return regles
 
 

@@ -83,7 +83,7 @@ def charger() -> list[Bilan]:
     """Charge les quatre tables du dépôt, en une transaction.
 
     Refaire l’appel ne change rien : si les mêmes données sont là, rien n’est relu. Si les
-    données ou le contrat ont changé, l’ancien schéma est mis de côté (renommé), jamais effacé.
+    données, le contrat ou les requêtes ont changé, l’ancien schéma est mis de côté (renommé), jamais effacé.
 
     Returns:
         Un bilan par table, dans l’ordre du contrat.
@@ -91,7 +91,8 @@ def charger() -> list[Bilan]:
     Raises:
         ErreurUtilisateur: fichier abîmé, base injoignable.
     """
-    empreinte = hashlib.sha256((verifier_empreintes() + contrat.empreinte()).encode()).hexdigest()
+    versions = [verifier_empreintes(), contrat.empreinte(), base.tables_de_travail()]
+    empreinte = hashlib.sha256("".join([*versions, features.requete()]).encode()).hexdigest()
     deja = _bilans_initiaux(empreinte)
     if deja:
         return deja
@@ -100,14 +101,10 @@ def charger() -> list[Bilan]:
         base.executer(connexion, "SELECT pg_advisory_xact_lock(hashtext('chargement'))")
         charger_tables(connexion, lire_tables(), f"dépôt {empreinte}")
         features.construire(connexion)
-    with base.moteur().connect().execution_options(isolation_level="AUTOCOMMIT") as connexion:
-        connexion.exec_driver_sql("ANALYZE")
     return _bilans_initiaux(empreinte)
 
 
-def charger_tables(
-    connexion: adbc.Connection, tables: dict[str, pa.Table], source: str
-) -> None:
+def charger_tables(connexion: adbc.Connection, tables: dict[str, pa.Table], source: str) -> None:
     """Crée les tables, y verse les données, écarte les lignes non conformes, contraint.
 
     Les contraintes viennent après le COPY : les vérifier en bloc est bien plus rapide.
@@ -116,13 +113,7 @@ def charger_tables(
         base.executer(connexion, contrat.ddl_colonnes(nom))
         base.inserer(connexion, nom, table)
         numero = _inscrire(connexion, source, nom, table.num_rows)
-        lignes = f"SELECT *, ctid AS repere FROM {nom}"
-        rang = f"(SELECT count(*) FROM {nom} AS avant WHERE avant.ctid <= repere)"
-        _mettre_en_quarantaine(connexion, numero, nom, lignes, rang)
-        base.executer(
-            connexion,
-            f"DELETE FROM {nom} WHERE NOT ({_predicat_conforme(nom)})",
-        )
+        _ecarter(connexion, numero, nom)
         for instruction in contrat.ddl_contraintes(nom):
             base.executer(connexion, instruction)
         base.executer(
@@ -130,10 +121,8 @@ def charger_tables(
             f"UPDATE chargements SET lignes_chargees = (SELECT count(*) FROM {nom})"
             f" WHERE id = {numero}",
         )
-
-
-def _predicat_conforme(table: str) -> str:
-    return " AND ".join(f"coalesce({p}, true)" for p in contrat.regles(table).values())
+        # Sans statistiques, Postgres choisirait des boucles imbriquées pour la suite.
+        base.executer(connexion, f"ANALYZE {nom}")
 
 
 def _inscrire(connexion: adbc.Connection, source: str, table: str, recues: int) -> int:
@@ -158,17 +147,29 @@ def _motifs_sql(table: str) -> str:
     return f"array_remove(ARRAY[{', '.join(cas)}], NULL)"
 
 
-def _mettre_en_quarantaine(
-    connexion: adbc.Connection, chargement: int, table: str, lignes: str, rang: str
-) -> None:
-    colonnes = ", ".join(f"'{c}', \"{c}\"" for c in contrat.contrat(table)["colonnes"])
+def _ecarter(connexion: adbc.Connection, chargement: int, table: str) -> None:
+    """Déplace en quarantaine les lignes non conformes d’une table fraîchement remplie."""
+    predicats = " OR ".join(f"NOT ({p})" for p in contrat.regles(table).values())
+    fautives = base.lire(
+        f"SELECT ctid::text AS repere FROM {table} WHERE {predicats}", connexion=connexion
+    )
+    if fautives.empty:
+        return
+    reperes = ", ".join(f"'{r}'::tid" for r in fautives["repere"])
     base.executer(
         connexion,
-        f"INSERT INTO quarantaine (chargement_id, ligne, table_cible, motifs, contenu)"
-        f" SELECT {chargement}, {rang}, '{table}', {_motifs_sql(table)},"
-        f" jsonb_build_object({colonnes})"
-        f" FROM ({lignes}) AS recues WHERE NOT ({_predicat_conforme(table)})",
+        "INSERT INTO quarantaine (chargement_id, ligne, table_cible, motifs, contenu)"
+        f" SELECT {chargement}, (SELECT count(*) FROM {table} AS a WHERE a.ctid <= t.ctid),"
+        f" '{table}', {_motifs_sql(table)}, {_contenu_sql(table)}"
+        f" FROM {table} AS t WHERE ctid IN ({reperes})",
     )
+    base.executer(connexion, f"DELETE FROM {table} WHERE ctid IN ({reperes})")
+
+
+def _contenu_sql(table: str) -> str:
+    """Expression SQL : la ligne telle que reçue, en JSON."""
+    paires = ", ".join(f"'{c}', \"{c}\"" for c in contrat.contrat(table)["colonnes"])
+    return f"jsonb_build_object({paires})"
 
 
 def _bilans_initiaux(empreinte: str) -> list[Bilan]:
@@ -310,7 +311,9 @@ def _convertir(serie: pd.Series, champ: pa.Field) -> tuple[pa.Array, np.ndarray]
     if pa.types.is_string(champ.type):
         est_texte = serie.map(lambda v: isinstance(v, str) and "\x00" not in v, na_action=None)
         illisibles = ~est_texte.to_numpy(bool) & ~absentes
-        propres = [None if i or a else v for v, i, a in zip(serie, illisibles, absentes, strict=True)]
+        propres = [
+            None if i or a else v for v, i, a in zip(serie, illisibles, absentes, strict=True)
+        ]
         return pa.array(propres, type=champ.type), illisibles
     nombres = pd.to_numeric(serie, errors="coerce").astype("float64").to_numpy(na_value=np.nan)
     lisibles = np.isfinite(nombres)
@@ -337,7 +340,8 @@ def _deposer(
     cle = contrat.contrat(table)["cle"]
     memes_cles = " AND ".join(f'present."{c}" = recue."{c}"' for c in cle)
     identique = " AND ".join(
-        f'present."{c}" IS NOT DISTINCT FROM recue."{c}"' for c in contrat.contrat(table)["colonnes"]
+        f'present."{c}" IS NOT DISTINCT FROM recue."{c}"'
+        for c in contrat.contrat(table)["colonnes"]
     )
     base.executer(
         connexion,
@@ -349,7 +353,7 @@ def _deposer(
             || {_motifs_de_contexte(table)}
             || CASE WHEN present."{cle[0]}" IS NOT NULL AND NOT ({identique})
                THEN ARRAY['déjà chargé avec d’autres valeurs'] ELSE '{{}}' END AS motifs
-        FROM (SELECT *, row_number() OVER (PARTITION BY {', '.join(cle)} ORDER BY ligne) AS rang
+        FROM (SELECT *, row_number() OVER (PARTITION BY {", ".join(cle)} ORDER BY ligne) AS rang
               FROM reception) AS recue
         LEFT JOIN {table} AS present ON {memes_cles}
         """,
@@ -368,7 +372,7 @@ def _motifs_de_contexte(table: str) -> str:
         if "reference" in colonne:
             reference = colonne["reference"]
             cas.append(
-                f"CASE WHEN recue.\"{nom}\" NOT IN (SELECT \"{nom}\" FROM {reference})"
+                f'CASE WHEN recue."{nom}" NOT IN (SELECT "{nom}" FROM {reference})'
                 f" THEN '{nom} inconnu de {reference}' END"
             )
     if table == "flights":
@@ -435,7 +439,9 @@ def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
         valeurs = np.atleast_1d(np.asarray(indicateurs[nom], dtype=float))
         if not ((valeurs >= mini) & (valeurs <= maxi)).all():
             unite = f" {bornes['unite']}" if "unite" in bornes else ""
-            montre = " à ".join(f"{v:.3g}" for v in valeurs) if np.isfinite(valeurs).any() else "inconnu"
+            montre = (
+                " à ".join(f"{v:.3g}" for v in valeurs) if np.isfinite(valeurs).any() else "inconnu"
+            )
             refus.append(f"{nom} : {montre}{unite}, attendu entre {mini} et {maxi}")
     if not refus:
         return []
@@ -462,11 +468,10 @@ def _accepter(connexion: adbc.Connection, table: str, recues: int) -> Bilan:
     """Charge les lignes conformes et nouvelles, écarte les autres."""
     numero = _inscrire(connexion, f"lot {table}", table, recues)
     colonnes = ", ".join(f'"{c}"' for c in contrat.contrat(table)["colonnes"])
-    objets = ", ".join(f"'{c}', \"{c}\"" for c in contrat.contrat(table)["colonnes"])
     base.executer(
         connexion,
         "INSERT INTO quarantaine (chargement_id, ligne, table_cible, motifs, contenu)"
-        f" SELECT {numero}, ligne, '{table}', motifs, jsonb_build_object({objets})"
+        f" SELECT {numero}, ligne, '{table}', motifs, {_contenu_sql(table)}"
         " FROM jugement WHERE cardinality(motifs) > 0",
     )
     base.executer(

@@ -31,17 +31,29 @@ FEATURES = CATEGORIES + NOMBRES
 METEO_SAISON = ["temp", "dewp"]
 
 
+def requete() -> str:
+    """Le SQL qui calcule les variables des vols d’identifiant supérieur à ``$1``."""
+    return Path(__file__).with_name("features.sql").read_text(encoding="utf-8")
+
+
 def construire(connexion: adbc.Connection) -> None:
     """Calcule les variables des vols qui n’en ont pas encore (dans la transaction donnée)."""
-    colonnes = [f"{c} text NOT NULL" for c in CATEGORIES]
-    colonnes += [f"{n} double precision" for n in NOMBRES]
+    existe = base.lire("SELECT to_regclass('features') IS NOT NULL AS oui", connexion=connexion)
+    if existe["oui"].iloc[0]:
+        dernier = base.lire("SELECT max(flight_id) AS id FROM features", connexion=connexion)
+        nouveaux = requete().replace("$1", str(int(dernier["id"].iloc[0])))
+        base.executer(connexion, f"INSERT INTO features {nouveaux}")
+        return
+    base.executer(connexion, f"CREATE TABLE features AS {requete().replace('$1', '0')}")
+    obligatoires = ["flight_date", *CATEGORIES]
     base.executer(
         connexion,
-        "CREATE TABLE IF NOT EXISTS features (flight_id bigint PRIMARY KEY REFERENCES flights,"
-        f" flight_date date NOT NULL, {', '.join(colonnes)})",
+        "ALTER TABLE features ADD PRIMARY KEY (flight_id), "
+        + ", ".join(f'ALTER "{c}" SET NOT NULL' for c in obligatoires),
     )
-    requete = Path(__file__).with_name("features.sql")
-    base.executer(connexion, requete.read_text(encoding="utf-8"))
+    base.executer(connexion, "ALTER TABLE features ADD FOREIGN KEY (flight_id) REFERENCES flights")
+    base.executer(connexion, "CREATE INDEX ON features (flight_date)")
+    base.executer(connexion, "ANALYZE features")
 
 
 def exemples(debut: str, fin: str) -> pd.DataFrame:

@@ -10,7 +10,6 @@ possède le serveur et l’arrête dès que plus aucun processus ne s’en sert.
 - ``superviseur`` : exclusif, hérité par le serveur ; libre veut dire « aucun serveur ».
 """
 
-import ctypes
 import fcntl
 import hashlib
 import importlib.util
@@ -19,13 +18,13 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import IO
 
+from mlops_demo import processus
 from mlops_demo.configuration import ErreurUtilisateur, dossier_travail
 
 LIMITE_DEMARRAGE_S = 60
@@ -37,6 +36,10 @@ REGLAGES = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",
+    # La compilation à la volée coûte ici plus qu’elle ne rapporte (1,4 s contre 0,8 s sur la
+    # vérification des vols).
+    "jit": "off",
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -113,13 +116,6 @@ def _identite() -> dict:
         return {}
     compte = pwd.getpwnam("nobody")
     return {"user": compte.pw_uid, "group": compte.pw_gid, "extra_groups": [], "cwd": "/"}
-
-
-def _mourir_avec_le_parent() -> None:
-    """Sous Linux, demande au noyau un arrêt rapide du serveur si le superviseur meurt."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
 
 
 def _verrou(dossier: Path, nom: str, mode: int) -> IO[str]:
@@ -253,9 +249,7 @@ def superviser(dossier: Path) -> None:
         verrou = _verrou(dossier, "superviseur", fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    with socket.socket() as prise:
-        prise.bind(("127.0.0.1", 0))
-        port = prise.getsockname()[1]
+    port = processus.port_libre()
     commande = [_binaires(dossier) / "postgres", "-D", dossier / "grappe", "-p", str(port)]
     for nom, valeur in REGLAGES.items():
         commande += ["-c", f"{nom}={valeur}"]
@@ -266,7 +260,7 @@ def superviser(dossier: Path) -> None:
             stdout=journal,
             stderr=journal,
             pass_fds=[verrou.fileno()],
-            preexec_fn=_mourir_avec_le_parent,
+            preexec_fn=processus.mourir_avec_le_parent(signal.SIGINT),  # arrêt rapide
             **_identite(),
         )
     for recu in (signal.SIGTERM, signal.SIGINT):

@@ -33,14 +33,15 @@ CREATE TABLE campagnes (
 );
 
 CREATE TABLE predictions (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     campagne_id bigint NOT NULL REFERENCES campagnes ON DELETE CASCADE,
     canal text NOT NULL CHECK (canal IN ('lot', 'http')),
     flight_id bigint NOT NULL,
     version_modele integer NOT NULL CHECK (version_modele > 0),
     probabilite double precision NOT NULL CHECK (probabilite BETWEEN 0 AND 1),
-    predit_le timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (campagne_id, canal, flight_id)
+    predit_le timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX ON predictions (campagne_id, flight_id);
 
 CREATE TABLE mesures (
     campagne_id bigint NOT NULL REFERENCES campagnes ON DELETE CASCADE,

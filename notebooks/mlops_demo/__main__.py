@@ -1,0 +1,90 @@
+"""Commandes de la démonstration : ``mlops-demo`` ou ``python -m mlops_demo``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mlops_demo.configuration import ErreurUtilisateur
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from mlops_demo import lab
+
+    lab.ouvrir(options.port, not options.sans_navigateur)
+    return 0
+
+
+def _recevoir(options: argparse.Namespace) -> int:
+    from mlops_demo import donnees
+
+    bilan = donnees.recevoir(options.fichier, options.table)
+    print(
+        f"Lot {bilan.decision} : {bilan.recues} lignes reçues, {bilan.chargees} chargées, "
+        f"{bilan.ecartees} écartées, {bilan.deja_presentes} déjà présentes."
+    )
+    for motif in bilan.motifs:
+        print(f"  - {motif}")
+    return 0 if bilan.accepte else 1
+
+
+def _retour_arriere(options: argparse.Namespace) -> int:
+    from mlops_demo import registre
+
+    quittee, remise, duree = registre.retour_arriere(options.raison, options.date)
+    print(f"Version {quittee} retirée, version {remise} remise en service en {duree:.2f} s.")
+    return 0
+
+
+def _journal(_: argparse.Namespace) -> int:
+    from mlops_demo import journal
+
+    for ligne in journal.tout().itertuples():
+        print(
+            f"{ligne.horodatage:%Y-%m-%d %H:%M:%S} {ligne.auteur} : {ligne.action}, "
+            f"version {ligne.version} ({ligne.raison})"
+        )
+    return 0
+
+
+def _nettoyer(_: argparse.Namespace) -> int:
+    from mlops_demo import postgres
+
+    postgres.effacer()
+    print("Base embarquée effacée.")
+    return 0
+
+
+def analyseur() -> argparse.ArgumentParser:
+    """Décrit les commandes."""
+    racine = argparse.ArgumentParser(prog="mlops-demo", description=__doc__)
+    commandes = racine.add_subparsers(required=True, metavar="commande")
+    lab = commandes.add_parser("lab", help="ouvrir JupyterLab, Postgres et MLflow")
+    lab.add_argument("--port", type=int, default=8888, help="port de JupyterLab")
+    lab.add_argument("--sans-navigateur", action="store_true", help="n’ouvrir aucune page")
+    lab.set_defaults(faire=_lab)
+    recevoir = commandes.add_parser("recevoir", help="juger un lot et le charger s’il est bon")
+    recevoir.add_argument("fichier", type=Path, help="fichier .parquet ou .csv (UTF-8)")
+    recevoir.add_argument("--table", default="flights", help="table visée (flights)")
+    recevoir.set_defaults(faire=_recevoir)
+    retour = commandes.add_parser("retour-arriere", help="remettre la version précédente")
+    retour.add_argument("--raison", required=True, help="pourquoi, pour le journal")
+    retour.add_argument("--date", default="2013-12-31", help="jour de l’histoire")
+    retour.set_defaults(faire=_retour_arriere)
+    commandes.add_parser("journal", help="montrer le journal").set_defaults(faire=_journal)
+    nettoyer = commandes.add_parser("nettoyer", help="effacer la base embarquée")
+    nettoyer.set_defaults(faire=_nettoyer)
+    return racine
+
+
+def principal() -> int:
+    """Exécute une commande ; une erreur que l’on peut corriger tient en une phrase."""
+    options = analyseur().parse_args()
+    try:
+        return options.faire(options)
+    except ErreurUtilisateur as erreur:
+        print(f"Erreur : {erreur}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(principal())

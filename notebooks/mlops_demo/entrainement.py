@@ -1,0 +1,113 @@
+"""Les modèles candidats et leur apprentissage, sur un découpage temporel."""
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from mlops_demo import contrat
+from mlops_demo.configuration import GRAINE, ErreurUtilisateur
+from mlops_demo.features import CATEGORIES, FEATURES, NOMBRES, etiquetes
+
+
+def naif() -> Pipeline:
+    """Annonce à tous les vols le taux de retard de l’apprentissage : le plancher à battre."""
+    return make_pipeline(DummyClassifier(strategy="prior"))
+
+
+def lineaire(sans: tuple[str, ...] = ()) -> Pipeline:
+    """Régression logistique : simple, lisible, rapide.
+
+    Args:
+        sans: variables numériques à ne pas utiliser.
+    """
+    nombres = [n for n in NOMBRES if n not in sans]
+    preparation = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), CATEGORIES),
+        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), nombres),
+        sparse_threshold=1,
+    )
+    return make_pipeline(preparation, LogisticRegression(max_iter=300))
+
+
+def boosting() -> Pipeline:
+    """Gradient boosting, volontairement bridé : plus gros, il surapprend janvier à mars."""
+    preparation = make_column_transformer(
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), CATEGORIES),
+        ("passthrough", NOMBRES),
+    )
+    modele = HistGradientBoostingClassifier(
+        learning_rate=0.06,
+        max_iter=100,
+        max_leaf_nodes=15,
+        min_samples_leaf=200,
+        l2_regularization=5,
+        early_stopping=False,
+        categorical_features=list(range(len(CATEGORIES))),
+        random_state=GRAINE,
+    )
+    return make_pipeline(preparation, modele)
+
+
+CANDIDATS = {"naïf": naif, "linéaire": lineaire, "boosting": boosting}
+
+
+def verifier_colonnes(colonnes: list[str]) -> None:
+    """Refuse d’apprendre sur ce que l’on ignore avant le départ.
+
+    Raises:
+        ErreurUtilisateur: colonne inconnue avant le départ, ou hors de la liste des variables.
+    """
+    interdites = sorted(set(colonnes) & (contrat.connues_apres_depart() | {"late"}))
+    if interdites:
+        raise ErreurUtilisateur(
+            f"{', '.join(interdites)} : inconnu avant le départ, donc interdit au modèle. "
+            "Retirez ces colonnes."
+        )
+    etrangeres = sorted(set(colonnes) - set(FEATURES))
+    if etrangeres:
+        raise ErreurUtilisateur(
+            f"{', '.join(etrangeres)} : pas dans la liste des variables (features.py). "
+            "Ajoutez-les au calcul des variables avant de s’en servir."
+        )
+
+
+def apprendre(
+    modele: Pipeline, exemples: pd.DataFrame, colonnes: list[str] | None = None
+) -> Pipeline:
+    """Apprend sur les vols dont le retard est connu.
+
+    Args:
+        modele: pipeline neuf.
+        exemples: ce que rend ``features.exemples``.
+        colonnes: variables données au modèle (toutes par défaut).
+
+    Raises:
+        ErreurUtilisateur: colonne interdite, aucun vol étiqueté, une seule classe.
+    """
+    colonnes = colonnes or FEATURES
+    verifier_colonnes(colonnes)
+    connus = etiquetes(exemples)
+    if connus["late"].nunique() < 2:
+        raise ErreurUtilisateur(
+            "il faut des vols à l’heure et des vols en retard pour apprendre : élargissez la "
+            "période d’apprentissage."
+        )
+    return modele.fit(connus[colonnes], connus["late"].astype(int))
+
+
+def probabilites(modele: Pipeline, exemples: pd.DataFrame) -> np.ndarray:
+    """Probabilité de retard de chaque vol, dans [0 ; 1]."""
+    return modele.predict_proba(exemples[FEATURES])[:, 1]
+
+
+def influences(modele: Pipeline) -> pd.Series:
+    """Coefficients du modèle linéaire, par écart-type de variable, les plus forts d’abord."""
+    noms = modele[0].get_feature_names_out()
+    coefficients = pd.Series(modele[-1].coef_[0], index=[n.split("__", 1)[1] for n in noms])
+    return coefficients.reindex(coefficients.abs().sort_values(ascending=False).index)

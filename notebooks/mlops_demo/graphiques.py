@@ -1,0 +1,87 @@
+"""Des graphiques lisibles au fond d’une salle, hors ligne, en clair comme en sombre."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+# Palette d’Okabe et Ito, distinguable par les daltoniens.
+BLEU, ORANGE, VERT, ROUGE, GRIS, VIOLET = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#595959",
+    "#AA4499",
+)
+
+
+def style() -> None:
+    """Règle matplotlib : vectoriel, fond blanc, caractères lisibles, décimales à la française."""
+    set_matplotlib_formats("svg")
+    mpl.rcParams.update(
+        {
+            "axes.axisbelow": True,
+            "axes.grid": True,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 14,
+            "axes.titleweight": "bold",
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "white",
+            "figure.figsize": (8.4, 4.2),
+            "font.size": 12,
+            "grid.color": "#dddddd",
+            "legend.frameon": False,
+            "lines.linewidth": 2.4,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "mlops",
+        }
+    )
+
+
+def axe(titre: str, xlabel: str = "", ylabel: str = "") -> Axes:
+    """Ouvre une figure d’un seul repère, titrée."""
+    _, repere = plt.subplots()
+    repere.set(title=titre, xlabel=xlabel, ylabel=ylabel)
+    return repere
+
+
+MOIS = ["", "janv.", "févr.", "mars", "avr.", "mai", "juin"]
+MOIS += ["juil.", "août", "sept.", "oct.", "nov.", "déc."]
+
+
+def noms_de_mois(dates: pd.Series) -> list[str]:
+    """Noms abrégés des mois, en français."""
+    return [MOIS[m] for m in pd.to_datetime(dates).dt.month]
+
+
+def calibration(courbes: dict[str, pd.DataFrame], titre: str) -> Axes:
+    """Trace des courbes de calibration ; la diagonale est l’annonce parfaite."""
+    repere = axe(titre, "retard annoncé (probabilité)", "retard observé (part des vols)")
+    haut = max(c[["annonce", "observe"]].to_numpy().max() for c in courbes.values()) * 1.05
+    repere.plot([0, haut], [0, haut], color=GRIS, linestyle="--", label="annonce parfaite")
+    for (nom, courbe), couleur, marque in zip(
+        courbes.items(), (BLEU, ORANGE, VERT), "osD", strict=False
+    ):
+        repere.plot(courbe["annonce"], courbe["observe"], marker=marque, color=couleur, label=nom)
+    repere.legend()
+    return repere
+
+
+def comparer(
+    mesures: dict[str, pd.DataFrame], colonne: str, titre: str, ylabel: str, seuil: float | None
+) -> Axes:
+    """Trace une mesure mois par mois, une courbe par scénario, et son seuil d’alarme."""
+    repere = axe(titre, "mois de 2013", ylabel)
+    for (nom, table), couleur, marque in zip(
+        mesures.items(), (ROUGE, BLEU, VERT), "osD", strict=False
+    ):
+        mois = noms_de_mois(table["mois"])
+        repere.plot(mois, table[colonne], marker=marque, color=couleur, label=nom)
+    if seuil is not None:
+        repere.axhline(seuil, color=GRIS, linestyle="--", label="seuil d’alarme")
+    repere.legend()
+    return repere

@@ -1,0 +1,73 @@
+"""JupyterLab sur les notebooks, avec la base et l’interface de MLflow, le temps d’une séance."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from mlops_demo import base, processus
+from mlops_demo.configuration import RACINE, dossier_travail
+from mlops_demo.session import session
+
+
+def ouvrir(port: int, navigateur: bool) -> None:
+    """Lance tout, imprime les adresses, et arrête tout à la fermeture (Ctrl-C).
+
+    Args:
+        port: port souhaité de JupyterLab.
+        navigateur: ouvrir une page du navigateur.
+
+    Raises:
+        ErreurUtilisateur: port pris, serveur qui ne démarre pas.
+    """
+    processus.verifier_port(port)
+    with session() as url:
+        mlflow = _mlflow()
+        lab = _jupyterlab(port, navigateur)
+        try:
+            mlflow.pret()
+            lab.pret()
+            hote = url.rsplit("@", 1)[-1]
+            print(f"JupyterLab : http://127.0.0.1:{port}/lab (dossier notebooks/)")
+            print(f"MLflow     : {mlflow.adresse.removesuffix('/health')}")
+            print(f"Postgres   : {hote} (adresse complète dans DATABASE_URL des notebooks)")
+            print("Ctrl-C arrête tout.", flush=True)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            lab.processus.wait()
+        except KeyboardInterrupt:
+            print("\nArrêt.")
+        finally:
+            lab.arreter()
+            mlflow.arreter()
+
+
+def _mlflow() -> processus.Serveur:
+    """L’interface de MLflow ; l’adresse de la base passe par l’environnement, jamais par ``ps``."""
+    port = processus.port_libre()
+    adresse = base.url_avec_schema(base.SCHEMA_MLFLOW).render_as_string(hide_password=False)
+    artefacts = dossier_travail() / "artefacts"
+    artefacts.mkdir(exist_ok=True)
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = adresse
+    os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = artefacts.as_uri()
+    # MLflow appelle « uvicorn » par le PATH : celui du même environnement doit venir d’abord.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    commande = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    commande += ["--port", str(port), "--workers", "1"]
+    sante = f"http://127.0.0.1:{port}/health"
+    return processus.Serveur("MLflow", commande, sante, dossier_travail() / "mlflow.journal")
+
+
+def _jupyterlab(port: int, navigateur: bool) -> processus.Serveur:
+    """JupyterLab en français, sans annonce ni recherche de mise à jour."""
+    commande = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1"]
+    commande += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={RACINE / 'notebooks'}"]
+    commande += ["--LabApp.news_url=", "--LabApp.check_for_updates_class="]
+    commande[-1] += "jupyterlab.NeverCheckForUpdate"
+    if not navigateur:
+        commande.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        commande.append("--allow-root")
+    sante = f"http://127.0.0.1:{port}/api"
+    return processus.Serveur(
+        "JupyterLab", commande, sante, dossier_travail() / "jupyterlab.journal"
+    )

@@ -1,0 +1,332 @@
+"""Le suivi des essais et le registre de modèles (seul module qui importe MLflow)."""
+
+import functools
+import hashlib
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version as version_du_paquet
+
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+import sqlalchemy as sa
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from sklearn.pipeline import Pipeline
+
+from mlops_demo import base, features, journal, tracabilite
+from mlops_demo.configuration import ErreurUtilisateur, dossier_travail, utilisateur
+from mlops_demo.features import FEATURES
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+DEPENDANCES = [f"{p}=={version_du_paquet(p)}" for p in ("scikit-learn", "pandas", "numpy")]
+# MLflow enregistre au format skops, qui n’exécute aucun code à la lecture : il faut nommer un à
+# un les types de nos pipelines qu’il ne connaît pas.
+TYPES_ADMIS = [
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+]
+
+logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class ModeleServi:
+    """Un modèle chargé du registre, avec sa version et l’essai qui l’a produit."""
+
+    pipeline: Pipeline
+    version: int
+    run_id: str
+
+
+@functools.cache
+def _client_pour(adresse: str) -> mlflow.MlflowClient:
+    mlflow.set_tracking_uri(adresse)
+    return mlflow.MlflowClient()
+
+
+def client() -> mlflow.MlflowClient:
+    """Client MLflow branché directement sur la base (schéma ``mlflow``), sans serveur."""
+    adresse = base.url_avec_schema(base.SCHEMA_MLFLOW)
+    return _client_pour(adresse.render_as_string(hide_password=False))
+
+
+def creer_tables() -> None:
+    """Crée les tables de MLflow sur une base vierge."""
+    client().search_experiments(max_results=1)
+
+
+def nom_du_modele() -> str:
+    """Nom, dans le registre, du modèle de l’utilisateur."""
+    return f"retard-vol-{utilisateur()}"
+
+
+def experience() -> str:
+    """Identifiant de l’expérience de l’utilisateur, créée au besoin."""
+    artefacts = (dossier_travail() / "artefacts").as_uri()
+    nom = f"retard-vol/{utilisateur()}"
+    connue = client().get_experiment_by_name(nom)
+    if connue is not None and connue.artifact_location != artefacts:
+        # La même personne, depuis un autre dossier : ses fichiers ne se mélangent pas.
+        nom += "-" + hashlib.sha256(artefacts.encode()).hexdigest()[:6]
+        connue = client().get_experiment_by_name(nom)
+    if connue is not None:
+        return connue.experiment_id
+    return client().create_experiment(nom, artifact_location=artefacts)
+
+
+def enregistrer_essai(
+    nom: str,
+    pipeline: Pipeline,
+    exemples: pd.DataFrame,
+    mesures: dict[str, float],
+    etiquettes: dict[str, str] | None = None,
+) -> str:
+    """Enregistre un essai : paramètres, mesures, empreintes, modèle et signature.
+
+    Args:
+        nom: nom lisible de l’essai.
+        pipeline: modèle appris.
+        exemples: exemples d’apprentissage (leur empreinte et leur période sont notées).
+        mesures: mesures de validation.
+        etiquettes: informations en plus.
+
+    Returns:
+        L’identifiant de l’essai (``run_id``).
+    """
+    client()
+    entree = exemples[FEATURES].head(200)
+    signature = infer_signature(entree, pipeline.predict_proba(entree)[:, 1])
+    with mlflow.start_run(experiment_id=experience(), run_name=nom) as essai:
+        mlflow.log_params(_parametres(pipeline))
+        mlflow.log_metrics(mesures)
+        mlflow.set_tags(
+            {
+                "donnees.empreinte": tracabilite.empreinte(exemples),
+                "donnees.debut": str(exemples["flight_date"].min().date()),
+                "donnees.fin": str(exemples["flight_date"].max().date()),
+                "donnees.vols": str(len(exemples)),
+                "code.version": tracabilite.version_du_code(),
+                **(etiquettes or {}),
+            }
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # colonnes entières : il n’y en a pas
+            mlflow.sklearn.log_model(
+                pipeline,
+                name="modele",
+                signature=signature,
+                pip_requirements=DEPENDANCES,
+                skops_trusted_types=TYPES_ADMIS,
+                pyfunc_predict_fn="predict_proba",
+            )
+    return essai.info.run_id
+
+
+def _parametres(pipeline: Pipeline) -> dict[str, str]:
+    """Réglages du modèle et variables qu’il lit."""
+    reglages = {k: str(v) for k, v in pipeline[-1].get_params().items()}
+    lues = FEATURES
+    if len(pipeline) > 1:
+        lues = [c for _, _, colonnes in pipeline[0].transformers for c in colonnes]
+    return {"modele": type(pipeline[-1]).__name__, "variables": ", ".join(lues), **reglages}
+
+
+def inscrire_challenger(run_id: str) -> int:
+    """Crée une version du modèle à partir d’un essai, sous l’alias ``challenger``.
+
+    Returns:
+        Le numéro de version.
+    """
+    nom = nom_du_modele()
+    if not client().search_registered_models(f"name = '{nom}'"):
+        client().create_registered_model(nom)
+    (modele,) = client().search_logged_models(
+        experiment_ids=[client().get_run(run_id).info.experiment_id],
+        filter_string=f"source_run_id = '{run_id}'",
+    )
+    version = client().create_model_version(
+        nom, source=modele.artifact_location, run_id=run_id, model_id=modele.model_id
+    )
+    client().set_registered_model_alias(nom, CHALLENGER, version.version)
+    return int(version.version)
+
+
+def version_de(alias: str) -> int | None:
+    """Version que désigne un alias, ou rien."""
+    try:
+        return int(client().get_model_version_by_alias(nom_du_modele(), alias).version)
+    except MlflowException as erreur:
+        if erreur.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def charger(version: int) -> ModeleServi:
+    """Charge une version du modèle.
+
+    Raises:
+        ErreurUtilisateur: version inconnue, ou fichiers disparus.
+    """
+    try:
+        fiche = client().get_model_version(nom_du_modele(), str(version))
+        pipeline = mlflow.sklearn.load_model(f"models:/{nom_du_modele()}/{version}")
+    except (MlflowException, OSError) as erreur:
+        raise ErreurUtilisateur(
+            f"la version {version} du modèle « {nom_du_modele()} » ne se charge pas ({erreur}). "
+            "Relancez l’entraînement (notebook 42)."
+        ) from erreur
+    return ModeleServi(pipeline, version, fiche.run_id)
+
+
+def charger_champion() -> ModeleServi:
+    """Charge le modèle en service.
+
+    Raises:
+        ErreurUtilisateur: s’il n’y en a pas.
+    """
+    version = version_de(CHAMPION)
+    if version is None:
+        raise ErreurUtilisateur(
+            "aucun modèle n’est en service : lancez d’abord l’entraînement (notebook 42)."
+        )
+    return charger(version)
+
+
+def essai_de(version: int) -> dict:
+    """Ce que MLflow sait d’une version : essai, paramètres, mesures, empreintes."""
+    fiche = client().get_model_version(nom_du_modele(), str(version))
+    essai = client().get_run(fiche.run_id)
+    return {
+        "version": version,
+        "run_id": fiche.run_id,
+        "nom": essai.info.run_name,
+        **essai.data.tags,
+        **essai.data.params,
+        **essai.data.metrics,
+    }
+
+
+def lignage(flight_id: int, scenario: str) -> dict:
+    """Remonte d’une prédiction à tout ce qui l’a produite.
+
+    Returns:
+        La prédiction, la version du modèle, l’essai, les empreintes, et ``empreinte_retrouvee`` :
+        vrai si les données d’apprentissage relues en base ont toujours la même empreinte.
+
+    Raises:
+        ErreurUtilisateur: si ce vol n’a pas de prédiction dans ce scénario.
+    """
+    predictions = base.lire(
+        "SELECT p.*, v.carrier, v.flight, v.origin, v.dest, v.time_hour, v.arr_delay"
+        " FROM predictions AS p JOIN campagnes AS c ON c.id = p.campagne_id"
+        " JOIN flights AS v USING (flight_id)"
+        " WHERE p.flight_id = $1 AND c.scenario = $2 ORDER BY p.id DESC LIMIT 1",
+        flight_id,
+        scenario,
+    )
+    if predictions.empty:
+        raise ErreurUtilisateur(
+            f"le vol {flight_id} n’a pas de prédiction dans le scénario « {scenario} »."
+        )
+    prediction = predictions.iloc[0].to_dict()
+    essai = essai_de(int(prediction["version_modele"]))
+    fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
+    relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
+    retrouvee = tracabilite.empreinte(relus) == essai["donnees.empreinte"]
+    return prediction | essai | {"empreinte_retrouvee": retrouvee}
+
+
+def mettre_en_service(
+    action: str,
+    version: int,
+    date_simulee: str,
+    raison: str,
+    *,
+    attendu: int | None = None,
+    details: dict | None = None,
+) -> None:
+    """Donne l’alias ``champion`` à une version et l’inscrit au journal, ou ne fait rien.
+
+    Un verrou range les changements l’un derrière l’autre : si le champion n’est plus celui que
+    l’on croyait remplacer, le changement est refusé.
+
+    Args:
+        action: une de celles de ``journal.CHANGEMENTS``.
+        version: version à mettre en service.
+        date_simulee: jour de l’histoire, ``AAAA-MM-JJ``.
+        raison: pourquoi, en une phrase.
+        attendu: version que l’on croit en service (aucune si ``None``).
+        details: mesures et seuils qui ont décidé.
+
+    Raises:
+        ErreurUtilisateur: si un autre changement est passé avant.
+    """
+    deplace = False
+    try:
+        with base.transaction() as connexion:
+            connexion.execute(
+                sa.text("SELECT pg_advisory_xact_lock(hashtext(:cle))"),
+                {"cle": f"champion:{nom_du_modele()}"},
+            )
+            actuel = version_de(CHAMPION)
+            if actuel != attendu:
+                raise ErreurUtilisateur(
+                    f"le champion est la version {actuel}, et non {attendu} : quelqu’un l’a changé "
+                    "entre-temps. Comparez de nouveau avant de promouvoir."
+                )
+            journal.inscrire(connexion, action, version, actuel, date_simulee, raison, details)
+            client().set_registered_model_alias(nom_du_modele(), CHAMPION, str(version))
+            deplace = True
+    except BaseException:
+        if deplace:  # le journal n’a pas été validé : l’alias revient où il était
+            _remettre_alias(attendu)
+        raise
+
+
+def _remettre_alias(version: int | None) -> None:
+    if version is None:
+        client().delete_registered_model_alias(nom_du_modele(), CHAMPION)
+    else:
+        client().set_registered_model_alias(nom_du_modele(), CHAMPION, str(version))
+
+
+def refuser(version: int, date_simulee: str, raison: str, details: dict) -> None:
+    """Inscrit au journal le refus d’un challenger ; le champion reste en service."""
+    with base.transaction() as connexion:
+        journal.inscrire(
+            connexion, "refus", version, version_de(CHAMPION), date_simulee, raison, details
+        )
+
+
+def accorder() -> None:
+    """Remet l’alias ``champion`` d’accord avec le journal, s’il a été déplacé à la main."""
+    attendue = journal.champion()
+    if attendue is not None and version_de(CHAMPION) != attendue:
+        _remettre_alias(attendue)
+
+
+def retour_arriere(raison: str, date_simulee: str) -> tuple[int, int, float]:
+    """Remet en service la version que le champion avait remplacée.
+
+    Returns:
+        Version quittée, version remise, durée en secondes (alias déplacé et journal validé).
+
+    Raises:
+        ErreurUtilisateur: pas de champion, ou rien avant lui.
+    """
+    debut = time.perf_counter()
+    actuel = version_de(CHAMPION)
+    cible = journal.precedente(actuel) if actuel else None
+    if cible is None:
+        raise ErreurUtilisateur(
+            "aucune version précédente n’est connue du journal : il n’y a rien à quoi revenir."
+        )
+    mettre_en_service("retour arrière", cible, date_simulee, raison, attendu=actuel)
+    return actuel, cible, time.perf_counter() - debut

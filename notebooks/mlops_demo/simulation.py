@@ -1,0 +1,320 @@
+"""L’année rejouée mois après mois : prédire, attendre les retards, mesurer, décider."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+from sklearn.pipeline import Pipeline
+
+from mlops_demo import base, donnees, entrainement, evaluation, registre, supervision
+from mlops_demo.configuration import ErreurUtilisateur, utilisateur
+from mlops_demo.features import etiquetes, exemples
+from mlops_demo.gate import JOURS_DE_JUGEMENT, Verdict, juger
+
+DEBUT, MISE_EN_SERVICE, FIN = "2013-01-01", "2013-04-01", "2014-01-01"
+FIGE, REENTRAINE = "figé", "réentraîné"
+CAMPAGNES_GARDEES = 2  # par scénario ; les prédictions des plus anciennes sont effacées
+
+
+@dataclass(frozen=True)
+class Politique:
+    """Quand réentraîner : au plus ``maximum`` fois, à ``repos`` mois d’écart au moins.
+
+    Le repos d’un mois entier garantit que les quatre semaines de jugement n’ont servi à
+    apprendre ni au champion ni au challenger.
+    """
+
+    repos: int = 2
+    maximum: int = 4
+
+
+@dataclass
+class Mois:
+    """Ce qui s’est passé un mois : mesures, alarmes, décision."""
+
+    mois: pd.Timestamp
+    version: int
+    mesures: dict
+    alertes: list[str]
+    decision: str = "aucune"
+    verdict: Verdict | None = None
+    promue: int | None = None
+    probas: np.ndarray = field(default=None, repr=False)
+
+
+# --- L’état de départ ----------------------------------------------------------------------
+
+
+def premier_champion() -> int:
+    """Version mise en service le 1er avril, apprise de janvier à mars.
+
+    Elle est recréée si le registre ou ses fichiers ont disparu.
+    """
+    donnees.charger()
+    registre.accorder()
+    lignes = base.lire(
+        "SELECT version FROM journal WHERE action = 'promotion' AND date_simulee = $1::date"
+        " ORDER BY id DESC LIMIT 1",
+        MISE_EN_SERVICE,
+    )
+    if len(lignes):
+        version = int(lignes["version"].iloc[0])
+        try:
+            registre.charger(version)
+            return version
+        except ErreurUtilisateur:
+            pass  # les fichiers du modèle ont disparu : on le refait
+    return mettre_en_service_initial()
+
+
+def mettre_en_service_initial() -> int:
+    """Choisit en mars, réapprend de janvier à mars, passe le gate, met en service."""
+    hiver = exemples(DEBUT, "2013-03-01")
+    mars = exemples("2013-03-01", MISE_EN_SERVICE)
+    choisi = entrainement.apprendre(entrainement.lineaire(), hiver)
+    naif = entrainement.apprendre(entrainement.naif(), hiver)
+    verdict = juger_sur(mars, naif, choisi)
+    complet = pd.concat([hiver, mars], ignore_index=True)
+    final = entrainement.apprendre(entrainement.lineaire(), complet)
+    return inscrire_et_promouvoir(final, complet, verdict, MISE_EN_SERVICE, "v1 linéaire")
+
+
+def assurer_champion() -> None:
+    """Assure qu’un modèle utilisable est en service, sans rien changer s’il y en a un."""
+    premier = premier_champion()
+    if registre.version_de(registre.CHAMPION) is None:
+        registre.mettre_en_service("reprise", premier, MISE_EN_SERVICE, "alias retrouvé")
+
+
+def repartir(date: str) -> int:
+    """Ramène la démonstration au 1er avril : le premier champion est en service.
+
+    Returns:
+        La version en service.
+    """
+    version = premier_champion()
+    actuel = registre.version_de(registre.CHAMPION)
+    if actuel != version:
+        registre.mettre_en_service(
+            "reprise", version, date, "la démonstration est rejouée du début", attendu=actuel
+        )
+    return version
+
+
+# --- Juger et promouvoir -------------------------------------------------------------------
+
+
+def juger_sur(mois: pd.DataFrame, champion: Pipeline, challenger: Pipeline) -> Verdict:
+    """Passe deux pipelines au gate sur les vols étiquetés d’une période."""
+    connus = etiquetes(mois)
+    return juger(
+        connus,
+        entrainement.probabilites(champion, connus),
+        entrainement.probabilites(challenger, connus),
+    )
+
+
+def inscrire_et_promouvoir(
+    pipeline: Pipeline,
+    appris_sur: pd.DataFrame,
+    verdict: Verdict,
+    date: str,
+    nom: str,
+) -> int:
+    """Enregistre le modèle comme challenger, puis le promeut si le gate l’a accepté.
+
+    Returns:
+        La version créée, promue ou non.
+    """
+    chiffres = {k: v for k, v in verdict.details["challenger"].items() if k != "etiquetes"}
+    run_id = registre.enregistrer_essai(
+        nom, pipeline, etiquetes(appris_sur), chiffres | {"gain": verdict.gain}
+    )
+    version = registre.inscrire_challenger(run_id)
+    if verdict.promu:
+        registre.mettre_en_service(
+            "promotion",
+            version,
+            date,
+            verdict.raison,
+            attendu=registre.version_de(registre.CHAMPION),
+            details=verdict.details,
+        )
+    else:
+        registre.refuser(version, date, verdict.raison, verdict.details)
+    return version
+
+
+def reentrainer(
+    annee: pd.DataFrame, mois_fini: pd.Timestamp, champion: Pipeline
+) -> tuple[Verdict, int]:
+    """Réapprend sur toute l’histoire connue et fait juger la recette par le gate.
+
+    La recette est d’abord apprise sans les quatre dernières semaines, où elle affronte le
+    champion ; puis, pour ne rien perdre, réapprise sur tout. C’est cette version qui est
+    inscrite, et promue si la recette a gagné.
+
+    Args:
+        annee: les vols de l’année ; ceux d’après ``mois_fini`` sont ignorés.
+        mois_fini: premier jour du mois dont les retards viennent d’être connus.
+        champion: pipeline en service.
+
+    Returns:
+        Le verdict et la version inscrite.
+    """
+    fin = mois_fini + pd.offsets.MonthBegin(1)
+    jugement = fin - pd.Timedelta(days=JOURS_DE_JUGEMENT)
+    tout = annee[annee["flight_date"] < fin]
+    avant = tout[tout["flight_date"] < jugement]
+    pretendant = entrainement.apprendre(entrainement.lineaire(), avant)
+    verdict = juger_sur(tout[tout["flight_date"] >= jugement], champion, pretendant)
+    final = entrainement.apprendre(entrainement.lineaire(), tout)
+    nom = f"réentraînement de {mois_fini:%Y-%m}"
+    return verdict, inscrire_et_promouvoir(final, tout, verdict, str(fin.date()), nom)
+
+
+# --- Rejouer -------------------------------------------------------------------------------
+
+
+def ouvrir_campagne(scenario: str) -> int:
+    """Ouvre une campagne de prédictions et efface les plus anciennes du même scénario."""
+    with base.transaction() as connexion:
+        numero = connexion.execute(
+            sa.text("INSERT INTO campagnes (scenario, auteur) VALUES (:s, :a) RETURNING id"),
+            {"s": scenario, "a": utilisateur()},
+        ).scalar_one()
+        connexion.execute(
+            sa.text(
+                "DELETE FROM campagnes WHERE scenario = :s AND id NOT IN (SELECT id FROM campagnes"
+                " WHERE scenario = :s ORDER BY id DESC LIMIT :garde)"
+            ),
+            {"s": scenario, "garde": CAMPAGNES_GARDEES},
+        )
+    return numero
+
+
+def enregistrer_predictions(
+    campagne: int, vols: pd.DataFrame, probas: np.ndarray, version: int, canal: str = "lot"
+) -> None:
+    """Journalise des prédictions : vol, version du modèle, probabilité, heure."""
+    n = len(vols)
+    table = pa.table(
+        {
+            "campagne_id": pa.array(np.full(n, campagne), pa.int64()),
+            "canal": pa.array([canal] * n, pa.string()),
+            "flight_id": pa.array(vols["flight_id"].to_numpy(), pa.int64()),
+            "version_modele": pa.array(np.full(n, version), pa.int32()),
+            "probabilite": pa.array(probas, pa.float64()),
+            "predit_le": pa.array([pd.Timestamp.now("UTC")] * n, pa.timestamp("us", tz="UTC")),
+        }
+    )
+    with base.transaction_en_bloc() as connexion:
+        base.inserer(connexion, "predictions", table)
+
+
+def enregistrer_mesures(campagne: int, bilan: Mois, vols: int) -> None:
+    """Écrit les mesures d’un mois."""
+    ligne = {
+        "campagne_id": campagne,
+        "mois": bilan.mois.date(),
+        "version_modele": bilan.version,
+        "vols": vols,
+        "alertes": bilan.alertes,
+        **{"part_derive": None, **bilan.mesures},
+    }
+    colonnes = ", ".join(ligne)
+    valeurs = ", ".join(f":{c}" for c in ligne)
+    with base.transaction() as connexion:
+        connexion.execute(sa.text(f"INSERT INTO mesures ({colonnes}) VALUES ({valeurs})"), ligne)
+
+
+def rejouer(
+    scenario: str,
+    politique: Politique | None = None,
+    part_derive: dict[pd.Timestamp, float] | None = None,
+) -> Iterator[Mois]:
+    """Rejoue avril à décembre à partir du premier champion.
+
+    Chaque mois : le champion prédit tous les vols prévus, puis les retards sont connus, on
+    mesure, on lève les alarmes ; avec une politique, on réentraîne s’il le faut.
+
+    Args:
+        scenario: nom sous lequel garder prédictions et mesures.
+        politique: quand réentraîner ; jamais si ``None``.
+        part_derive: part des variables en dérive, par mois, si on l’a calculée.
+
+    Yields:
+        Le bilan de chaque mois, au fur et à mesure.
+    """
+    version = repartir(MISE_EN_SERVICE)
+    servi = registre.charger(version)
+    annee = exemples(DEBUT, FIN)
+    mois_de = annee["flight_date"].dt.to_period("M").dt.to_timestamp()
+    scores_appris = entrainement.probabilites(servi.pipeline, annee[mois_de < MISE_EN_SERVICE])
+    auc_reference = registre.essai_de(version)["auc"]
+    campagne = ouvrir_campagne(scenario)
+    essais: list[pd.Timestamp] = []
+    for mois in pd.date_range(MISE_EN_SERVICE, FIN, freq="MS", inclusive="left"):
+        vols = annee[mois_de == mois]
+        probas = entrainement.probabilites(servi.pipeline, vols)
+        enregistrer_predictions(campagne, vols, probas, servi.version)
+        connus = vols["late"].notna().to_numpy()
+        mesures = evaluation.mesurer(vols["late"].to_numpy()[connus], probas[connus])
+        mesures["psi_score"] = evaluation.psi(scores_appris, probas)
+        if part_derive:
+            mesures["part_derive"] = part_derive[mois]
+        bilan = Mois(
+            mois, servi.version, mesures, supervision.alertes(mesures, auc_reference), probas=probas
+        )
+        enregistrer_mesures(campagne, bilan, len(vols))
+        if politique and mois + pd.offsets.MonthBegin(1) < pd.Timestamp(FIN):
+            bilan.decision = decider(bilan.alertes, mois, essais, politique)
+            if bilan.decision == "réentraîner":
+                essais.append(mois)
+                bilan.verdict, inscrite = reentrainer(annee, mois, servi.pipeline)
+                bilan.decision = "promu" if bilan.verdict.promu else "refusé"
+                if bilan.verdict.promu:
+                    bilan.promue = inscrite
+                    servi = registre.charger(inscrite)
+                    scores_appris = entrainement.probabilites(
+                        servi.pipeline, annee[mois_de <= mois]
+                    )
+        yield bilan
+
+
+def decider(
+    alertes: list[str], mois: pd.Timestamp, essais: list[pd.Timestamp], politique: Politique
+) -> str:
+    """Réentraîner, attendre ou ne rien faire.
+
+    Returns:
+        ``"aucune"``, ``"réentraîner"``, ``"repos"`` ou ``"maximum atteint"``.
+    """
+    if not set(alertes) & set(supervision.DECLENCHEURS):
+        return "aucune"
+    if len(essais) >= politique.maximum:
+        return "maximum atteint"
+    if essais:
+        ecart = (mois.year - essais[-1].year) * 12 + mois.month - essais[-1].month
+        if ecart < politique.repos:
+            return "repos"
+    return "réentraîner"
+
+
+def mesures_de(scenario: str) -> pd.DataFrame:
+    """Mesures de la dernière campagne achevée d’un scénario, en rejouant s’il n’y en a pas."""
+    requete = (
+        "SELECT m.* FROM mesures AS m WHERE campagne_id = (SELECT max(c.id) FROM campagnes AS c"
+        " JOIN mesures AS d ON d.campagne_id = c.id WHERE c.scenario = $1"
+        " AND d.mois = '2013-12-01') ORDER BY mois"
+    )
+    table = base.lire(requete, scenario)
+    if table.empty:
+        politique = Politique() if scenario == REENTRAINE else None
+        for _ in rejouer(scenario, politique):
+            pass
+        table = base.lire(requete, scenario)
+    return table

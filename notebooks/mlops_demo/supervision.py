@@ -1,0 +1,112 @@
+"""Surveiller : dérive des entrées (Evidently), dérive des sorties, calibration, performance.
+
+Seul module qui importe Evidently, et seulement quand on s’en sert : cet import prend plusieurs
+secondes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML
+
+from mlops_demo.features import CATEGORIES, NOMBRES
+
+
+@dataclass(frozen=True)
+class Alarmes:
+    """Seuils d’alarme. Les trois premières déclenchent un réentraînement, pas les autres.
+
+    - ``biais_max`` : 5 points d’écart entre retard annoncé et retard observé, soit un vol sur
+      vingt mal compté ;
+    - ``skill_min`` : sous 0, annoncer à tous le taux du mois vaudrait mieux que le modèle ;
+    - ``auc_perdue_max`` : discrimination perdue depuis la validation ;
+    - ``psi_score_max`` : sorties déplacées (repère d’usage du PSI) ;
+    - ``part_derive_max`` : part des variables qui dérivent (seuil par défaut d’Evidently). Une
+      dérive d’entrée **explique**, elle ne prouve rien : la météo dérive à chaque saison.
+    """
+
+    biais_max: float = 0.05
+    skill_min: float = 0.0
+    auc_perdue_max: float = 0.05
+    psi_score_max: float = 0.2
+    part_derive_max: float = 0.5
+
+
+CALIBRATION = "calibration"
+PERFORMANCE = "pire que le taux moyen"
+DISCRIMINATION = "discrimination"
+SORTIES = "dérive des sorties"
+ENTREES = "dérive des entrées"
+DECLENCHEURS = (CALIBRATION, PERFORMANCE, DISCRIMINATION)
+
+
+def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None) -> list[str]:
+    """Alarmes que déclenchent les mesures d’un mois.
+
+    Args:
+        mesures: ce que rend ``evaluation.mesurer``, plus ``psi_score`` et, si on l’a calculée,
+            ``part_derive``.
+        auc_reference: AUC du modèle à sa validation.
+        alarmes: seuils.
+    """
+    alarmes = alarmes or Alarmes()
+    levees = {
+        CALIBRATION: abs(mesures["biais"]) > alarmes.biais_max,
+        PERFORMANCE: mesures["brier_skill"] < alarmes.skill_min,
+        DISCRIMINATION: mesures["auc"] < auc_reference - alarmes.auc_perdue_max,
+        SORTIES: mesures["psi_score"] > alarmes.psi_score_max,
+        ENTREES: (mesures.get("part_derive") or 0) > alarmes.part_derive_max,
+    }
+    return [nom for nom, levee in levees.items() if levee]
+
+
+def _jeu(exemples: pd.DataFrame):  # noqa: ANN202 (le type est celui d’Evidently)
+    from evidently import DataDefinition, Dataset
+
+    definition = DataDefinition(numerical_columns=NOMBRES, categorical_columns=CATEGORIES)
+    return Dataset.from_pandas(exemples[CATEGORIES + NOMBRES], data_definition=definition)
+
+
+def part_derive(reference: pd.DataFrame, courant: pd.DataFrame, seuil: float = 0.2) -> float:
+    """Part des variables dont le PSI contre la référence dépasse le seuil, par Evidently."""
+    from evidently import Report
+    from evidently.metrics import DriftedColumnsCount
+
+    metrique = DriftedColumnsCount(columns=CATEGORIES + NOMBRES, method="psi", threshold=seuil)
+    (resultat,) = Report([metrique]).run(_jeu(courant), _jeu(reference)).dict()["metrics"]
+    return float(resultat["value"]["share"])
+
+
+def derive(
+    reference: pd.DataFrame, courant: pd.DataFrame, seuil: float = 0.2, rapport: Path | None = None
+) -> pd.DataFrame:
+    """PSI de chaque variable contre la référence, par Evidently.
+
+    Args:
+        reference: vols de l’apprentissage.
+        courant: vols du mois.
+        seuil: PSI à partir duquel une variable est dite en dérive.
+        rapport: fichier où écrire le rapport HTML complet (4 Mo : à ouvrir à part, jamais dans
+            la page).
+
+    Returns:
+        Une ligne par variable : ``variable``, ``psi``, ``derive`` (PSI au-dessus du seuil).
+    """
+    from evidently import Report
+    from evidently.presets import DataDriftPreset
+
+    prereglage = DataDriftPreset(method="psi", threshold=seuil)
+    vue = Report([prereglage]).run(_jeu(courant), _jeu(reference))
+    if rapport:
+        rapport.parent.mkdir(parents=True, exist_ok=True)
+        vue.save_html(str(rapport))  # donné en Path, il n’écrirait rien, sans le dire
+    mesures = [m for m in vue.dict()["metrics"] if "column" in m["config"]]
+    lignes = [(m["config"]["column"], float(m["value"])) for m in mesures]
+    table = pd.DataFrame(lignes, columns=["variable", "psi"])
+    return table.assign(derive=table["psi"] > seuil)
+
+
+def lien_vers(rapport: Path) -> HTML:
+    """Lien vers un rapport, tel que le livre publié le range (``rapports/`` à sa racine)."""
+    return HTML(f'<a href="../rapports/{rapport.name}">Ouvrir le rapport complet d’Evidently</a>')
