@@ -1,5 +1,6 @@
 # Les commandes du projet, les mêmes pour les personnes, l’intégration continue et le README.
 # Rien que des chemins relatifs : make ne sait pas lire une cible dont le chemin a une espace.
+# Deux réglages : PYTHON, celui qui crée .venv ; PORT, celui de make lab ou de make serve.
 # L’aide ci-dessous est faite des « ## » qui suivent les cibles.
 
 MAKEFLAGS += --no-print-directory
@@ -25,10 +26,10 @@ demo: environnement ## joue la démonstration du chapitre 4 et en affiche le bil
 	@$(VENV) -m publication demo
 
 lab: environnement ## ouvre JupyterLab sur les notebooks, avec Postgres et MLflow
-	@$(VENV) -m mlops_demo lab
+	@$(VENV) -m mlops_demo lab $(if $(PORT),--port $(PORT))
 
 serve: environnement ## sert le livre construit sur cette machine
-	@$(VENV) -m publication servir
+	@$(VENV) -m publication servir $(if $(PORT),--port $(PORT))
 
 test: environnement ## lance tous les tests
 	@$(VENV) -m pytest
