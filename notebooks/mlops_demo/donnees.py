@@ -337,56 +337,47 @@ def _deposer(
     base.executer(connexion, "DROP TABLE IF EXISTS pg_temp.reception")
     base.executer(connexion, ddl[:-1] + ", ligne integer, lectures text) ON COMMIT DROP")
     base.inserer(connexion, "reception", lignes, temporary=True)
-    cle = contrat.contrat(table)["cle"]
-    memes_cles = " AND ".join(f'present."{c}" = recue."{c}"' for c in cle)
-    identique = " AND ".join(
-        f'present."{c}" IS NOT DISTINCT FROM recue."{c}"'
-        for c in contrat.contrat(table)["colonnes"]
-    )
+    cle = ", ".join(contrat.contrat(table)["cle"])
     base.executer(
         connexion,
         f"""
         CREATE TEMP TABLE jugement ON COMMIT DROP AS
-        SELECT recue.*, {identique} AND present."{cle[0]}" IS NOT NULL AS deja,
-            (SELECT coalesce(array_agg(m), '{{}}') FROM json_array_elements_text(lectures::json) m)
-            || {_motifs_sql_prefixe(table)}
-            || {_motifs_de_contexte(table)}
-            || CASE WHEN present."{cle[0]}" IS NOT NULL AND NOT ({identique})
-               THEN ARRAY['déjà chargé avec d’autres valeurs'] ELSE '{{}}' END AS motifs
-        FROM (SELECT *, row_number() OVER (PARTITION BY {", ".join(cle)} ORDER BY ligne) AS rang
-              FROM reception) AS recue
-        LEFT JOIN {table} AS present ON {memes_cles}
+        SELECT *, false AS deja, row_number() OVER (PARTITION BY {cle} ORDER BY ligne) AS rang,
+            ARRAY(SELECT json_array_elements_text(lectures::json)) || {_motifs_sql(table)} AS motifs
+        FROM reception
         """,
+    )
+    base.executer(connexion, "ANALYZE jugement")
+    for motif, ou in _motifs_de_contexte(table).items():
+        base.executer(connexion, f"UPDATE jugement SET motifs = motifs || '{motif}'::text {ou}")
+    memes_cles = " AND ".join(f"p.{c} = jugement.{c}" for c in contrat.contrat(table)["cle"])
+    identique = " AND ".join(
+        f'p."{c}" IS NOT DISTINCT FROM jugement."{c}"' for c in contrat.contrat(table)["colonnes"]
+    )
+    base.executer(
+        connexion,
+        f"UPDATE jugement SET deja = ({identique}), motifs = CASE WHEN {identique} THEN motifs"
+        f" ELSE motifs || 'déjà chargé avec d’autres valeurs'::text END"
+        f" FROM {table} AS p WHERE {memes_cles}",
     )
 
 
-def _motifs_sql_prefixe(table: str) -> str:
-    """Les motifs de ligne, calculés dans une sous-requête où seuls existent ses champs."""
-    return f"(SELECT {_motifs_sql(table)} FROM (SELECT recue.*) AS seule)"
-
-
-def _motifs_de_contexte(table: str) -> str:
-    """Motifs qui demandent de regarder ailleurs que dans la ligne."""
-    cas = ["CASE WHEN rang > 1 THEN 'clé en double dans le lot' END"]
+def _motifs_de_contexte(table: str) -> dict[str, str]:
+    """Motifs qui demandent de regarder ailleurs que dans la ligne : intitulé → clause SQL."""
+    motifs = {"clé en double dans le lot": "WHERE rang > 1"}
     for nom, colonne in contrat.contrat(table)["colonnes"].items():
         if "reference" in colonne:
             reference = colonne["reference"]
-            cas.append(
-                f'CASE WHEN recue."{nom}" NOT IN (SELECT "{nom}" FROM {reference})'
-                f" THEN '{nom} inconnu de {reference}' END"
+            motifs[f"{nom} inconnu de {reference}"] = (
+                f"WHERE {nom} NOT IN (SELECT {nom} FROM {reference})"
             )
     if table == "flights":
-        cas.append(
-            "CASE WHEN recue.distance NOT BETWEEN connue.mini - 2 AND connue.maxi + 2"
-            " THEN 'distance différente de celle connue pour cette liaison' END"
+        motifs["distance différente de celle connue pour cette liaison"] = (
+            "FROM (SELECT origin, dest, min(distance) - 2 AS mini, max(distance) + 2 AS maxi"
+            " FROM flights GROUP BY 1, 2) AS connue WHERE connue.origin = jugement.origin"
+            " AND connue.dest = jugement.dest AND distance NOT BETWEEN mini AND maxi"
         )
-        liaisons = (
-            "LEFT JOIN (SELECT origin, dest, min(distance) AS mini, max(distance) AS maxi"
-            " FROM flights GROUP BY 1, 2) AS connue USING (origin, dest)"
-        )
-        source = f"(SELECT recue.origin, recue.dest) AS liaison {liaisons}"
-        return f"(SELECT array_remove(ARRAY[{', '.join(cas)}], NULL) FROM {source})"
-    return f"array_remove(ARRAY[{', '.join(cas)}], NULL)"
+    return motifs
 
 
 def _indicateurs(connexion: adbc.Connection, table: str) -> dict[str, float]:
