@@ -107,6 +107,15 @@ def test_un_lanceur_qui_ne_mene_a_rien_n_est_pas_suivi(depot, machine):
     assert lancer(depot, machine, "book").stdout.startswith("Python 3.8 ne convient pas")
 
 
+def test_un_python_qui_ment_sur_sa_version_n_est_pas_suivi(depot, machine):
+    poser_python(machine, "python3", TROP_ANCIEN)
+    autre = next(
+        nom for nom in ("python3.13", "python3.12") if nom[-2:] != f"{sys.version_info[1]}"
+    )
+    poser_python(machine, autre, f'[ "$1" = -c ] && exec "{sys.executable}" "$@"; echo suivi')
+    assert lancer(depot, machine, "book").stdout.startswith("Python 3.8 ne convient pas")
+
+
 def test_un_python_sans_lien_python3_est_trouve(depot, machine):
     poser_python(machine, "python3.12", 'echo "$0 lance $1"; exit 1')
     resultat = lancer(depot, machine, "book")
