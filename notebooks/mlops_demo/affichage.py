@@ -1,14 +1,13 @@
 """Montrer tableaux et phrases : décimales à la française, légende, en-têtes lisibles."""
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
 
+from mlops_demo.textes import nombre
 
-def nombre(valeur: float, decimales: int = 3, signe: bool = False) -> str:
-    """Écrit un nombre à la française : virgule, espace fine insécable pour les milliers."""
-    texte = f"{valeur:{'+' if signe else ''},.{decimales}f}"
-    return texte.replace(",", "\u202f").replace(".", ",").replace("-", "−")
+__all__ = ["nombre", "phrase", "tableau"]
 
 
 def _cellule(valeur: object, decimales: int) -> str:
@@ -16,7 +15,7 @@ def _cellule(valeur: object, decimales: int) -> str:
         return "oui" if valeur else "non"
     if isinstance(valeur, pd.Timestamp):
         return f"{valeur:%d/%m/%Y}"
-    if isinstance(valeur, list | tuple):
+    if isinstance(valeur, list | tuple | np.ndarray):
         return ", ".join(map(str, valeur)) or "—"
     if pd.isna(valeur):
         return "—"
@@ -29,7 +28,7 @@ def tableau(table: pd.DataFrame, legende: str, decimales: int = 3) -> Styler:
     """Tableau légendé, sans colonne d’index."""
     propre = table.astype(object).map(lambda v: _cellule(v, decimales))
     numeriques = [c for c in table if pd.api.types.is_numeric_dtype(table[c])]
-    style = propre.style.hide(axis="index").set_caption(legende)
+    style = propre.style.format(escape="html").hide(axis="index").set_caption(legende)
     return style.set_properties(subset=numeriques, **{"text-align": "right"})
 
 

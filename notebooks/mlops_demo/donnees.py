@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from mlops_demo import base, contrat, features
 from mlops_demo.configuration import ErreurUtilisateur, dossier_donnees, schema
+from mlops_demo.textes import nombre
 
 JOURS_D_UN_MOIS = 20  # en dessous, le contrat juge le lot avec ses bornes « court »
 EXEMPLES_PAR_MOTIF = 3
@@ -83,7 +84,8 @@ def charger() -> list[Bilan]:
     """Charge les quatre tables du dépôt, en une transaction.
 
     Refaire l’appel ne change rien : si les mêmes données sont là, rien n’est relu. Si les
-    données, le contrat ou les requêtes ont changé, l’ancien schéma est mis de côté (renommé), jamais effacé.
+    données, le contrat ou les requêtes ont changé, l’ancien schéma est mis de côté (renommé),
+    jamais effacé.
 
     Returns:
         Un bilan par table, dans l’ordre du contrat.
@@ -417,6 +419,11 @@ def _indicateurs(connexion: adbc.Connection, table: str) -> dict[str, float]:
     return indicateurs | {"vols par jour": (par_jour["mini"], par_jour["maxi"])}
 
 
+def _court(valeur: float) -> str:
+    """Trois chiffres significatifs, virgule décimale."""
+    return f"{valeur:.3g}".replace(".", ",") if np.isfinite(valeur) else "inconnu"
+
+
 def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
     """Motifs de refus du lot entier ; liste vide s’il est acceptable."""
     indicateurs = _indicateurs(connexion, table)
@@ -430,10 +437,9 @@ def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
         valeurs = np.atleast_1d(np.asarray(indicateurs[nom], dtype=float))
         if not ((valeurs >= mini) & (valeurs <= maxi)).all():
             unite = f" {bornes['unite']}" if "unite" in bornes else ""
-            montre = (
-                " à ".join(f"{v:.3g}" for v in valeurs) if np.isfinite(valeurs).any() else "inconnu"
-            )
-            refus.append(f"{nom} : {montre}{unite}, attendu entre {mini} et {maxi}")
+            ecrites = " à ".join(_court(v) for v in valeurs)
+            attendu = f"attendu entre {_court(mini)} et {_court(maxi)}"
+            refus.append(f"{nom} : {ecrites}{unite}, {attendu}")
     if not refus:
         return []
     return refus + _motifs_de_ligne(connexion)
@@ -450,7 +456,7 @@ def _motifs_de_ligne(connexion: adbc.Connection) -> list[str]:
         connexion=connexion,
     )
     return [
-        f"{motif} : {n} ligne{'s' if n > 1 else ''} (par exemple {lignes})"
+        f"{motif} : {nombre(n, 0)} ligne{'s' if n > 1 else ''} (par exemple {lignes})"
         for motif, n, lignes in compte.itertuples(index=False)
     ]
 

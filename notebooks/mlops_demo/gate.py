@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_demo.evaluation import gain, mesurer, pertes
+from mlops_demo.textes import nombre
 
 JOURS_DE_JUGEMENT = 28  # quatre semaines entières ; sept jours tranchent sur du bruit
 
@@ -43,7 +44,8 @@ class Verdict:
     def raison(self) -> str:
         """La décision en une phrase, pour le journal."""
         bas, haut = self.intervalle
-        mesure = f"gain de log-loss {self.gain:+.4f} [{bas:+.4f} ; {haut:+.4f}]"
+        ecrits = [nombre(v, 4, signe=True) for v in (self.gain, bas, haut)]
+        mesure = f"gain de log-loss {ecrits[0]} [{ecrits[1]} ; {ecrits[2]}]"
         if self.promu:
             return f"toutes les conditions du gate sont tenues ; {mesure}"
         manquees = ", ".join(self.conditions.loc[~self.conditions["tenue"], "condition"])

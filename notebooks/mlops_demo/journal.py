@@ -57,6 +57,15 @@ def champion() -> int | None:
     return int(lignes["version"].iloc[0]) if len(lignes) else None
 
 
+def forcee(version: int) -> bool:
+    """Vrai si cette version a été mise en service sans passer le gate."""
+    lignes = base.lire(
+        "SELECT 1 AS oui FROM journal WHERE version = $1 AND action = 'promotion forcée' LIMIT 1",
+        version,
+    )
+    return not lignes.empty
+
+
 def precedente(version: int) -> int | None:
     """Version que ``version`` a remplacée, la dernière fois qu’elle a été promue."""
     lignes = base.lire(

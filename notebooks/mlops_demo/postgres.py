@@ -145,7 +145,7 @@ def _initialiser(dossier: Path, binaires: Path) -> None:
             os.chown(chemin, identite["user"], identite["group"])
     commande = [binaires / "initdb", "-D", provisoire, "-U", "postgres", f"--pwfile={depot}"]
     commande += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
-    resultat = subprocess.run(commande, capture_output=True, text=True, **identite)
+    resultat = subprocess.run(commande, capture_output=True, text=True, check=False, **identite)
     depot.unlink()
     if resultat.returncode:
         raise ErreurUtilisateur(
@@ -260,7 +260,7 @@ def superviser(dossier: Path) -> None:
             stdout=journal,
             stderr=journal,
             pass_fds=[verrou.fileno()],
-            preexec_fn=processus.mourir_avec_le_parent(signal.SIGINT),  # arrêt rapide
+            preexec_fn=processus.mourir_avec_le_parent(signal.SIGINT),  # noqa: PLW1509 (un seul fil)
             **_identite(),
         )
     for recu in (signal.SIGTERM, signal.SIGINT):

@@ -68,7 +68,7 @@ class Serveur:
                 stdin=subprocess.DEVNULL,
                 stdout=sortie,
                 stderr=subprocess.STDOUT,
-                preexec_fn=mourir_avec_le_parent(),
+                preexec_fn=mourir_avec_le_parent(),  # noqa: PLW1509 (n’appelle que prctl)
             )
 
     def pret(self, limite_s: float = 60) -> None:

@@ -34,6 +34,7 @@ TYPES_ADMIS = [
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # « error ignored terminating », sans suite
 
 
 @dataclass(frozen=True)

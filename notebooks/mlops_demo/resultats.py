@@ -19,8 +19,8 @@ def dossier() -> Path:
 
 
 def _simple(valeur: object) -> object:
-    if isinstance(valeur, np.generic):
-        return valeur.item()
+    if isinstance(valeur, np.generic | np.ndarray):
+        return valeur.tolist()
     if isinstance(valeur, date | pd.Timestamp):
         return valeur.isoformat()
     raise TypeError(f"{type(valeur).__name__} n’a pas de forme JSON")

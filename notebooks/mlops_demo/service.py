@@ -34,7 +34,7 @@ Vol = create_model(
     __config__=ConfigDict(extra="forbid", allow_inf_nan=False),
     flight_id=(int, Field(gt=0)),
     **{c: (str, Field(pattern="^[A-Z0-9]{2,3}$")) for c in CATEGORIES},
-    **{n: (float | None, ...) for n in NOMBRES},
+    **dict.fromkeys(NOMBRES, (float | None, ...)),
 )
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sklearn.pipeline import Pipeline
 
-from mlops_demo import base, donnees, entrainement, evaluation, registre, supervision
+from mlops_demo import base, donnees, entrainement, evaluation, journal, registre, supervision
 from mlops_demo.configuration import ErreurUtilisateur, utilisateur
 from mlops_demo.features import etiquetes, exemples
 from mlops_demo.gate import JOURS_DE_JUGEMENT, Verdict, juger
@@ -83,10 +83,17 @@ def mettre_en_service_initial() -> int:
 
 
 def assurer_champion() -> None:
-    """Assure qu’un modèle utilisable est en service, sans rien changer s’il y en a un."""
+    """Assure qu’un modèle passé par le gate est en service.
+
+    Une promotion forcée, reste d’une exécution interrompue, est d’abord annulée.
+    """
     premier = premier_champion()
-    if registre.version_de(registre.CHAMPION) is None:
+    actuel = registre.version_de(registre.CHAMPION)
+    if actuel is None:
         registre.mettre_en_service("reprise", premier, MISE_EN_SERVICE, "alias retrouvé")
+    elif journal.forcee(actuel):
+        registre.retour_arriere("promotion forcée d’une exécution interrompue", FIN)
+        assurer_champion()
 
 
 def repartir(date: str) -> int:

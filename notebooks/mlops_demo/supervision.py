@@ -12,19 +12,17 @@ from IPython.display import HTML
 
 from mlops_demo.features import CATEGORIES, NOMBRES
 
+CALIBRATION = "calibration"
+PERFORMANCE = "pire que le taux moyen"
+DISCRIMINATION = "discrimination"
+SORTIES = "dérive des sorties"
+ENTREES = "dérive des entrées"
+DECLENCHEURS = (CALIBRATION, PERFORMANCE, DISCRIMINATION)
+
 
 @dataclass(frozen=True)
 class Alarmes:
-    """Seuils d’alarme. Les trois premières déclenchent un réentraînement, pas les autres.
-
-    - ``biais_max`` : 5 points d’écart entre retard annoncé et retard observé, soit un vol sur
-      vingt mal compté ;
-    - ``skill_min`` : sous 0, annoncer à tous le taux du mois vaudrait mieux que le modèle ;
-    - ``auc_perdue_max`` : discrimination perdue depuis la validation ;
-    - ``psi_score_max`` : sorties déplacées (repère d’usage du PSI) ;
-    - ``part_derive_max`` : part des variables qui dérivent (seuil par défaut d’Evidently). Une
-      dérive d’entrée **explique**, elle ne prouve rien : la météo dérive à chaque saison.
-    """
+    """Seuils d’alarme ; ``explications`` dit d’où vient chacun."""
 
     biais_max: float = 0.05
     skill_min: float = 0.0
@@ -33,12 +31,19 @@ class Alarmes:
     part_derive_max: float = 0.5
 
 
-CALIBRATION = "calibration"
-PERFORMANCE = "pire que le taux moyen"
-DISCRIMINATION = "discrimination"
-SORTIES = "dérive des sorties"
-ENTREES = "dérive des entrées"
-DECLENCHEURS = (CALIBRATION, PERFORMANCE, DISCRIMINATION)
+def explications(alarmes: Alarmes) -> list[dict]:
+    """Chaque alarme, son seuil, sa raison, et si elle déclenche un réentraînement."""
+    raisons = {
+        CALIBRATION: ("biais absolu", alarmes.biais_max, "un vol sur vingt mal compté"),
+        PERFORMANCE: ("Brier skill", alarmes.skill_min, "annoncer la moyenne ferait mieux"),
+        DISCRIMINATION: ("AUC perdue", alarmes.auc_perdue_max, "les vols sont moins bien classés"),
+        SORTIES: ("PSI des scores", alarmes.psi_score_max, "repère d’usage, sans théorie"),
+        ENTREES: ("part des variables", alarmes.part_derive_max, "défaut d’Evidently"),
+    }
+    return [
+        {"alarme": nom, "mesure": m, "seuil": s, "pourquoi": r, "déclenche": nom in DECLENCHEURS}
+        for nom, (m, s, r) in raisons.items()
+    ]
 
 
 def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None) -> list[str]:
@@ -61,7 +66,7 @@ def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None)
     return [nom for nom, levee in levees.items() if levee]
 
 
-def _jeu(exemples: pd.DataFrame):  # noqa: ANN202 (le type est celui d’Evidently)
+def _jeu(exemples: pd.DataFrame):
     from evidently import DataDefinition, Dataset
 
     definition = DataDefinition(numerical_columns=NOMBRES, categorical_columns=CATEGORIES)
