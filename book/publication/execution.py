@@ -33,8 +33,8 @@ from publication.suivi import Suivi
 
 # Deux notebooks à la fois : au-delà, les noyaux se disputent les cœurs et la mémoire.
 EN_PARALLELE = 2
-# Une cellule qui dépasse dix minutes est bloquée, pas lente.
-DELAI_CELLULE = 600
+# Une cellule qui dépasse cinq minutes est bloquée, pas lente.
+DELAI_CELLULE = 300
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class SondeMemoire:
         self._fil.join()
 
     def _veiller(self) -> None:
-        while not self._fini.wait(0.1):
+        while not self._fini.wait(0.5):
             if self._pid is not None:
                 self._mesurer()
 
