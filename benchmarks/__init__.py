@@ -1,0 +1,1 @@
+"""Mesures de temps et de mémoire : ``make bench``."""
