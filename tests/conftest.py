@@ -1,5 +1,6 @@
 """Ce que plusieurs dossiers de tests partagent : le vrai livre, construit une fois."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ def livre() -> Path:
     resultat = subprocess.run(
         [sys.executable, "-m", "publication", "livre"],
         cwd=RACINE,
+        env={n: v for n, v in os.environ.items() if n != "DATABASE_URL" and "MLOPS_" not in n},
         capture_output=True,
         text=True,
         check=False,

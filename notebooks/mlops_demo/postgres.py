@@ -243,6 +243,14 @@ def ouvrir() -> str:
     return f"postgresql+psycopg://postgres:{mot_de_passe}@127.0.0.1:{port}/postgres"
 
 
+def fermer() -> None:
+    """Dit que ce processus ne se sert plus de la base ; le serveur s’arrête s’il était le seul."""
+    global _verrou_utilisateur  # noqa: PLW0603
+    if _verrou_utilisateur is not None:
+        _verrou_utilisateur.close()
+        _verrou_utilisateur = None
+
+
 def superviser(dossier: Path) -> None:
     """Possède le serveur ; l’arrête quand plus personne ne tient ``utilisateurs``."""
     try:

@@ -1,0 +1,241 @@
+"""Recevoir des données : charger une fois, refuser avec des raisons, ne jamais rien abîmer."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from mlops_demo import base, contrat, donnees
+from mlops_demo.configuration import ErreurUtilisateur, dossier_donnees
+
+# xmin est le numéro de la transaction qui a écrit la ligne : tout ajout ou changement s’y voit.
+ETAT = "SELECT count(*) AS vols, max(xmin::text::bigint) AS derniere_ecriture FROM flights"
+
+
+@pytest.fixture
+def mars(demo):
+    """Les vols de mars, tels que le fournisseur les envoie."""
+    colonnes = ", ".join(contrat.schema_arrow("flights").names)
+    return base.lire(
+        f"SELECT {colonnes} FROM flights WHERE flight_date >= '2013-03-01'"
+        " AND flight_date < '2013-04-01'"
+    )
+
+
+@pytest.fixture
+def vols_intacts(demo):
+    """Vérifie, après le test, que la table des vols n’a pas changé d’une ligne."""
+    avant = base.lire(ETAT).iloc[0].to_dict()
+    yield
+    assert base.lire(ETAT).iloc[0].to_dict() == avant, "un lot refusé a modifié les vols"
+
+
+def test_les_tables_sont_completes(demo):
+    comptes = {t: base.lire(f"SELECT count(*) AS n FROM {t}")["n"].iloc[0] for t in contrat.TABLES}
+    assert comptes == {"airlines": 16, "planes": 3322, "weather": 26114, "flights": 336775}
+
+
+def test_les_defauts_connus_sont_en_quarantaine_avec_leur_motif(demo):
+    lignes = base.lire("SELECT table_cible, motifs[1] AS motif FROM quarantaine ORDER BY 1")
+    trouves = dict(lignes.itertuples(index=False))
+    assert trouves["weather"].startswith("wind_speed hors de"), "le vent de 1 048 mi/h"
+    assert trouves["flights"].startswith("distance hors de"), "le vol de 17 milles"
+
+
+def test_charger_deux_fois_ne_double_rien(demo):
+    assert donnees.charger() == donnees.charger()
+    assert base.lire("SELECT count(*) AS n FROM flights")["n"].iloc[0] == 336775
+
+
+@pytest.mark.parametrize("nom", ["flights.parquet", "weather.parquet"])
+def test_un_octet_change_est_refuse_par_son_nom(tmp_path, nom):
+    copie = tmp_path / "data"
+    shutil.copytree(dossier_donnees(), copie)
+    fichier = copie / nom
+    contenu = bytearray(fichier.read_bytes())
+    contenu[len(contenu) // 2] ^= 1
+    fichier.write_bytes(contenu)
+    with pytest.raises(ErreurUtilisateur, match=nom):
+        donnees.verifier_empreintes(copie)
+
+
+def test_un_fichier_absent_est_nomme(tmp_path):
+    copie = tmp_path / "data"
+    shutil.copytree(dossier_donnees(), copie)
+    (copie / "planes.parquet").unlink()
+    with pytest.raises(ErreurUtilisateur, match=r"planes\.parquet"):
+        donnees.verifier_empreintes(copie)
+
+
+def test_un_chargement_tue_a_mi_chemin_se_reprend(demo):
+    """Tué par SIGKILL pendant le COPY, puis relancé : tables entières, sans doublon."""
+    code = (
+        "from mlops_demo import base, donnees\n"
+        "vraie = base.inserer\n"
+        "def lente(c, nom, t, **o):\n"
+        "    vraie(c, nom, t, **o)\n"
+        "    if nom == 'weather': print('ici', flush=True); import time; time.sleep(60)\n"
+        "base.inserer = lente\n"
+        "donnees.charger()\n"
+    )
+    env = {**os.environ, "MLOPS_UTILISATEUR": "tue"}
+    enfant = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env)
+    assert enfant.stdout.readline().strip() == b"ici"
+    enfant.send_signal(signal.SIGKILL)
+    enfant.wait()
+    reprise = "from mlops_demo import donnees; print(donnees.charger()[-1].chargees)"
+    resultat = subprocess.run(
+        [sys.executable, "-c", reprise], capture_output=True, text=True, env=env, check=True
+    )
+    assert resultat.stdout.strip() == "336775", resultat.stderr
+    inscrits = base.lire("SELECT count(*) AS n FROM demo_tue.chargements")["n"].iloc[0]
+    assert inscrits == len(contrat.TABLES), "le chargement tué a laissé une trace"
+
+
+# --- Les mauvais lots ----------------------------------------------------------------------
+
+POISONS = {
+    "kilomètres": lambda d: d.assign(distance=(d["distance"] * 1.609).round()),
+    "retards inversés": lambda d: d.assign(arr_delay=-d["arr_delay"]),
+    "retards en secondes": lambda d: d.assign(arr_delay=d["arr_delay"] * 60),
+    "étiquettes mélangées": lambda d: d.assign(
+        arr_delay=d["arr_delay"].sample(frac=1, random_state=1).to_numpy()
+    ),
+    "heure locale donnée pour de l’UTC": lambda d: d.assign(
+        time_hour=d["time_hour"] - pd.Timedelta(hours=5)
+    ),
+    "année décalée": lambda d: d.assign(time_hour=d["time_hour"] + pd.Timedelta(days=365)),
+    "colonne toute vide": lambda d: d.assign(air_time=np.nan),
+    "origines inconnues": lambda d: d.assign(origin="CDG"),
+    "compagnies inconnues": lambda d: d.assign(carrier="ZZ"),
+    "dix fois chaque vol": lambda d: pd.concat([d] * 10),
+    "chaînes hostiles": lambda d: d.assign(tailnum="'); DROP TABLE flights; --"),
+    "balises": lambda d: d.assign(dest="<script>"),
+    "infinis": lambda d: d.assign(arr_delay=np.inf),
+    "texte pour un nombre": lambda d: d.assign(distance="loin"),
+    "octet nul": lambda d: d.assign(dest="A\x00B"),
+    "décimales": lambda d: d.assign(sched_dep_time=d["sched_dep_time"] + 0.5),
+    "un jour sur deux": lambda d: d[d["time_hour"].dt.day % 2 == 0].assign(
+        flight=lambda x: x["flight"] + 5000
+    ),
+}
+
+
+@pytest.mark.parametrize("nom", POISONS)
+def test_un_lot_empoisonne_est_refuse_avec_ses_raisons(mars, vols_intacts, nom):
+    bilan = donnees.recevoir(POISONS[nom](mars))
+    assert not bilan.accepte, f"{nom} : accepté"
+    assert bilan.chargees == 0
+    assert bilan.motifs, f"{nom} : refusé sans raison"
+
+
+FORMES = {
+    "lot vide": (lambda d: d.head(0), "lot vide"),
+    "colonne absente": (lambda d: d.drop(columns="origin"), "colonnes absentes : origin"),
+    "colonne inconnue": (lambda d: d.assign(x=1), "colonnes inconnues du contrat : x"),
+    "date sans fuseau": (
+        lambda d: d.assign(time_hour=d["time_hour"].dt.tz_localize(None)),
+        "sans fuseau",
+    ),
+}
+
+
+@pytest.mark.parametrize("nom", FORMES)
+def test_une_mauvaise_forme_est_refusee_avant_tout(mars, vols_intacts, nom):
+    deformer, motif = FORMES[nom]
+    bilan = donnees.recevoir(deformer(mars))
+    assert not bilan.accepte
+    assert motif in bilan.motifs[0]
+
+
+def test_le_refus_est_inscrit(mars):
+    donnees.recevoir(mars.head(0))
+    dernier = base.lire("SELECT decision, motifs FROM chargements ORDER BY id DESC LIMIT 1")
+    assert dernier["decision"].iloc[0] == "refusé"
+    assert list(dernier["motifs"].iloc[0]) == ["lot vide : aucune ligne"]
+
+
+def test_un_bon_lot_deja_la_est_accepte_sans_rien_ajouter(mars, vols_intacts):
+    bilan = donnees.recevoir(mars)
+    assert bilan.accepte, bilan.motifs
+    assert (bilan.chargees, bilan.deja_presentes) == (0, len(mars))
+
+
+def test_quelques_lignes_fautives_vont_en_quarantaine_et_le_reste_entre(mars, vols_intacts):
+    lot = mars.copy()
+    lot.loc[lot.index[:3], "origin"] = "CDG"
+    bilan = donnees.recevoir(lot)
+    assert bilan.accepte, bilan.motifs
+    assert (bilan.ecartees, bilan.deja_presentes) == (3, len(mars) - 3)
+    assert any("origin hors de" in m for m in bilan.motifs)
+
+
+@pytest.mark.parametrize(("fautives", "accepte"), [(288, True), (289, False)])
+def test_le_seuil_de_lignes_ecartees_des_deux_cotes(mars, vols_intacts, fautives, accepte):
+    """1 % de 28 834 vols : 288 passent, 289 font refuser le lot."""
+    lot = mars.copy()
+    lot.loc[lot.index[:fautives], "origin"] = "CDG"
+    assert len(lot) == 28834
+    assert donnees.recevoir(lot).accepte is accepte
+
+
+def test_un_mois_nouveau_entre_avec_ses_variables(demo):
+    """Décembre retiré puis renvoyé : vols et variables sont refaits à l’identique."""
+    colonnes = ", ".join(contrat.schema_arrow("flights").names)
+    choix = "flight_date >= '2013-12-30'"
+    temoin = (
+        "SELECT v.carrier, v.flight, v.time_hour, x.late_origin_d1, x.temp FROM features AS x"
+        f" JOIN flights AS v USING (flight_id) WHERE v.{choix} ORDER BY 3, 1, 2"
+    )
+    lot, avant = base.lire(f"SELECT {colonnes} FROM flights WHERE {choix}"), base.lire(temoin)
+    with base.transaction() as connexion:
+        connexion.execute(sa.text(f"DELETE FROM features WHERE {choix}"))
+        connexion.execute(sa.text(f"DELETE FROM flights WHERE {choix}"))
+    bilan = donnees.recevoir(lot)
+    assert bilan.accepte, bilan.motifs
+    assert bilan.chargees == len(lot)
+    pd.testing.assert_frame_equal(base.lire(temoin), avant)
+
+
+@pytest.mark.parametrize("suffixe", [".parquet", ".csv"])
+def test_un_fichier_se_recoit(mars, vols_intacts, tmp_path, suffixe):
+    fichier = tmp_path / f"lot é{suffixe}"
+    mars.to_parquet(fichier) if suffixe == ".parquet" else mars.to_csv(fichier, index=False)
+    bilan = donnees.recevoir(fichier)
+    assert bilan.accepte, bilan.motifs
+    assert bilan.deja_presentes == len(mars)
+
+
+@pytest.mark.parametrize(
+    ("nom", "octets", "motif"),
+    [
+        ("lot.csv", "é".encode("latin-1") * 50, "UTF-8"),
+        ("lot.parquet", b"pas du parquet", "illisible"),
+        ("lot.xlsx", b"", "format"),
+        ("lot.csv", b"", "illisible"),
+    ],
+)
+def test_un_fichier_illisible_est_refuse_en_une_phrase(
+    demo, vols_intacts, tmp_path, nom, octets, motif
+):
+    (tmp_path / nom).write_bytes(octets)
+    bilan = donnees.recevoir(tmp_path / nom)
+    assert not bilan.accepte
+    assert motif in bilan.motifs[0]
+
+
+def test_la_base_refuse_aussi_sans_python(demo):
+    for ordre in (
+        "UPDATE flights SET distance = 17 WHERE flight_id = 1",
+        "UPDATE flights SET arr_delay = arr_delay + 1 WHERE flight_id = 1",
+        "UPDATE flights SET origin = NULL WHERE flight_id = 1",
+        "UPDATE flights SET carrier = 'ZZ' WHERE flight_id = 1",
+        "INSERT INTO airlines SELECT * FROM airlines LIMIT 1",
+    ):
+        with pytest.raises(sa.exc.IntegrityError), base.transaction() as connexion:
+            connexion.exec_driver_sql(ordre)

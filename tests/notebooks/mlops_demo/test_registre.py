@@ -1,0 +1,112 @@
+"""Promouvoir, refuser, revenir : l’alias et le journal changent ensemble."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+from mlops_demo import base, entrainement, journal, registre, simulation
+from mlops_demo.configuration import ErreurUtilisateur
+from mlops_demo.features import etiquetes
+
+
+@pytest.fixture(scope="module")
+def deux_versions(premier, annee):
+    """Le premier champion et une version de plus, non promue."""
+    hiver = annee[annee["flight_date"] < "2013-02-01"]
+    modele = entrainement.apprendre(entrainement.lineaire(), hiver)
+    run_id = registre.enregistrer_essai("test", modele, etiquetes(hiver), {"auc": 0.5})
+    return premier, registre.inscrire_challenger(run_id)
+
+
+@pytest.fixture(autouse=True)
+def au_depart(premier):
+    """Chaque test part du premier champion."""
+    simulation.repartir("2013-04-01")
+
+
+def en_service():
+    """Champion d’après l’alias, puis d’après le journal."""
+    return registre.version_de(registre.CHAMPION), journal.champion()
+
+
+def test_promouvoir_puis_revenir(deux_versions):
+    premier, autre = deux_versions
+    registre.mettre_en_service("promotion", autre, "2013-05-01", "test", attendu=premier)
+    assert en_service() == (autre, autre)
+    quittee, remise, duree = registre.retour_arriere("test", "2013-05-02")
+    assert (quittee, remise) == (autre, premier)
+    assert en_service() == (premier, premier)
+    assert duree < 30
+    derniere = journal.tout().iloc[-1]
+    assert (derniere["action"], derniere["version"]) == ("retour arrière", premier)
+
+
+def test_on_ne_remplace_pas_un_champion_que_l_on_n_a_pas_compare(deux_versions):
+    premier, autre = deux_versions
+    with pytest.raises(ErreurUtilisateur, match="changé"):
+        registre.mettre_en_service("promotion", autre, "2013-05-01", "test", attendu=autre)
+    assert en_service() == (premier, premier)
+
+
+def test_une_panne_de_mlflow_n_ecrit_rien_au_journal(deux_versions, monkeypatch):
+    premier, autre = deux_versions
+    avant = len(journal.tout())
+
+    def panne(*_):
+        raise ConnectionError("MLflow ne répond plus")
+
+    monkeypatch.setattr(registre.client(), "set_registered_model_alias", panne, raising=False)
+    with pytest.raises(ConnectionError):
+        registre.mettre_en_service("promotion", autre, "2013-05-01", "test", attendu=premier)
+    monkeypatch.undo()
+    assert len(journal.tout()) == avant
+    assert en_service() == (premier, premier)
+
+
+def test_une_raison_vide_est_refusee_et_l_alias_ne_bouge_pas(deux_versions):
+    premier, autre = deux_versions
+    with pytest.raises(sa.exc.IntegrityError):
+        registre.mettre_en_service("promotion", autre, "2013-05-01", "", attendu=premier)
+    assert en_service() == (premier, premier)
+
+
+def test_deux_promotions_en_meme_temps_une_seule_gagne(deux_versions):
+    premier, autre = deux_versions
+    issues = []
+
+    def promouvoir():
+        try:
+            registre.mettre_en_service("promotion", autre, "2013-05-01", "course", attendu=premier)
+            issues.append("gagné")
+        except ErreurUtilisateur:
+            issues.append("refusé")
+
+    fils = [threading.Thread(target=promouvoir) for _ in range(2)]
+    for fil in fils:
+        fil.start()
+    for fil in fils:
+        fil.join(60)
+    assert sorted(issues) == ["gagné", "refusé"]
+    assert en_service() == (autre, autre)
+
+
+def test_un_alias_deplace_a_la_main_revient_au_journal(deux_versions):
+    premier, autre = deux_versions
+    registre.client().set_registered_model_alias(
+        registre.nom_du_modele(), registre.CHAMPION, str(autre)
+    )
+    registre.accorder()
+    assert en_service() == (premier, premier)
+
+
+@pytest.mark.parametrize("ordre", ["DELETE FROM journal", "UPDATE journal SET raison = 'x'"])
+def test_le_journal_ne_se_reecrit_pas(demo, ordre):
+    with pytest.raises(sa.exc.DBAPIError, match="ne se modifie pas"), base.transaction() as c:
+        c.exec_driver_sql(ordre)
+
+
+def test_une_promotion_forcee_laissee_par_une_panne_est_annulee(deux_versions):
+    premier, autre = deux_versions
+    registre.mettre_en_service("promotion forcée", autre, "2013-12-01", "x", attendu=premier)
+    simulation.assurer_champion()
+    assert registre.version_de(registre.CHAMPION) == premier

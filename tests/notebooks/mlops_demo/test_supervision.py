@@ -1,0 +1,49 @@
+"""Les alarmes, des deux côtés de chaque seuil ; la dérive, par Evidently."""
+
+import pytest
+from mlops_demo import supervision
+from mlops_demo.supervision import Alarmes, alertes
+
+SAIN = {"biais": 0.0, "brier_skill": 0.1, "auc": 0.70, "psi_score": 0.0, "part_derive": 0.0}
+REFERENCE = 0.71
+
+
+@pytest.mark.parametrize(
+    ("mesure", "sous", "sur", "alarme"),
+    [
+        ("biais", 0.05, 0.0501, supervision.CALIBRATION),
+        ("biais", -0.05, -0.0501, supervision.CALIBRATION),
+        ("brier_skill", 0.0, -0.0001, supervision.PERFORMANCE),
+        ("auc", 0.6601, 0.6599, supervision.DISCRIMINATION),
+        ("psi_score", 0.2, 0.2001, supervision.SORTIES),
+        ("part_derive", 0.5, 0.5001, supervision.ENTREES),
+    ],
+)
+def test_chaque_alarme_des_deux_cotes_de_son_seuil(mesure, sous, sur, alarme):
+    assert alertes(SAIN | {mesure: sous}, REFERENCE) == []
+    assert alertes(SAIN | {mesure: sur}, REFERENCE) == [alarme]
+
+
+def test_une_derive_non_calculee_n_alarme_pas():
+    sans = {k: v for k, v in SAIN.items() if k != "part_derive"}
+    assert alertes(sans, REFERENCE) == []
+
+
+def test_chaque_alarme_est_expliquee():
+    noms = {e["alarme"] for e in supervision.explications(Alarmes())}
+    toutes = alertes(
+        {"biais": 1, "brier_skill": -1, "auc": 0, "psi_score": 9, "part_derive": 1}, REFERENCE
+    )
+    assert noms == set(toutes)
+
+
+def test_la_derive_trouve_la_variable_deplacee_et_elle_seule(annee, tmp_path):
+    reference = annee[annee["flight_date"].dt.month == 1]
+    moitie = len(reference) // 2
+    a = reference.sample(moitie, random_state=1)
+    b = reference.drop(a.index)
+    rapport = tmp_path / "rapport.html"
+    table = supervision.derive(a, b.assign(distance=b["distance"] * 2), rapport=rapport)
+    assert table.loc[table["derive"], "variable"].tolist() == ["distance"]
+    assert rapport.stat().st_size > 1_000_000, "le rapport complet est bien écrit"
+    assert supervision.part_derive(a, b) == 0
