@@ -106,6 +106,8 @@ def _executer_un(racine: Path, notebook: Notebook, suivi: Suivi) -> None:
                 resources={"metadata": {"path": str((racine / notebook.chemin).parent)}},
                 on_cell_start=cellule_commencee,
                 execution_timeout=DELAI_CELLULE,
+                # Les lignes écrites une à une par une boucle font un seul bloc.
+                coalesce_streams=True,
                 # ipykernel signale sinon que sa connexion locale est en clair, et chaque arrêt.
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )

@@ -195,6 +195,7 @@ def test_contenu_de_la_page(visiter, nom):
     assert contenu["sorties"] >= 1, "La page n’a aucune sortie exécutée."
     assert contenu["images_muettes"] == 0, "Une image n’a pas de texte de remplacement."
     assert "Traceback (most recent call last)" not in contenu["texte"]
+    assert str(RACINE) not in contenu["texte"], "La page montre un chemin de cette machine."
 
 
 @pytest.mark.parametrize("nom", PAGES[1:])

@@ -43,6 +43,14 @@ def test_dossier_du_notebook_et_chemins_absolus(depot, modifier):
     assert "dépôt d’essai" not in texte, "La copie exécutée contient un chemin absolu."
 
 
+def test_lignes_d_une_boucle_en_un_bloc(depot, modifier):
+    code = "import sys\nfor mois in range(3):\n    print(mois)\n    sys.stdout.flush()"
+    modifier(depot / "book" / "1_chapitre.ipynb", 2, code)
+    executer_tout(depot)
+    copie = nbformat.read(copie_executee(depot, "book/1_chapitre.ipynb"), as_version=4)
+    assert [s.text for s in copie.cells[2].outputs] == ["0\n1\n2\n"]
+
+
 def test_echec_nomme_et_anciennes_copies_gardees(depot, modifier):
     # Étant donné une exécution réussie, puis une seconde étape cassée
     executer_tout(depot)
