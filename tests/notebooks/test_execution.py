@@ -1,0 +1,93 @@
+"""Chaque notebook du chapitre 4 tourne seul, deux fois, sur une base vide puis déjà servie."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import papermill
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+NOMS = sorted(f.stem for f in NOTEBOOKS.glob("4*.ipynb"))
+# Ce qui change d’une exécution à l’autre sans que l’histoire change.
+VOLATILS = {"resume", "version", "promues", "quittee", "remise", "champion", "journal"}
+DUREES = {"latence_ms", "duree_alias_s", "duree_visible_s"}
+NUMEROS = {"version"}
+
+
+def sans_volatil(valeur):
+    """Retire numéros de version et durées, à tous les niveaux."""
+    if isinstance(valeur, dict):
+        ignores = VOLATILS | DUREES | NUMEROS
+        return {
+            k: sans_volatil(v)
+            for k, v in valeur.items()
+            if k not in ignores and not k.startswith("version ")
+        }
+    return [sans_volatil(v) for v in valeur] if isinstance(valeur, list) else valeur
+
+
+def executer(nom, dossier):
+    """Exécute un notebook par papermill et rend son résultat JSON."""
+    papermill.execute_notebook(
+        NOTEBOOKS / f"{nom}.ipynb",
+        dossier / f"{nom}.ipynb",
+        cwd=NOTEBOOKS,
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    travail = Path(os.environ["MLOPS_TRAVAIL"])
+    return json.loads((travail / "resultats" / f"{nom}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("nom", NOMS)
+def test_seul_deux_fois_de_suite(demo, tmp_path, monkeypatch, nom):
+    monkeypatch.setenv("MLOPS_UTILISATEUR", f"seul_{nom[:2]}")
+    un, deux = executer(nom, tmp_path), executer(nom, tmp_path)
+    assert un["notebook"] == nom
+    assert un["resume"], "un résumé d’une phrase"
+    if nom == "46_retour_arriere":
+        # Les lignes de son tableau portent des numéros de version.
+        assert un.pop("decembre").keys() != deux.pop("decembre").keys()
+    assert sans_volatil(un) == sans_volatil(deux)
+
+
+def test_deux_personnes_en_meme_temps_sur_la_meme_base(demo, tmp_path):
+    """Mêmes notebooks, deux schémas, deux processus : les mêmes chiffres, sans se gêner."""
+    code = (
+        "import mlops_demo, papermill\n"
+        "with mlops_demo.session():\n"
+        "    for nom in ('42_entrainement', '43_mise_en_production'):\n"
+        f"        papermill.execute_notebook(r'{NOTEBOOKS}/' + nom + '.ipynb', None,"
+        f" cwd=r'{NOTEBOOKS}', kernel_name='python3', progress_bar=False)\n"
+    )
+    enfants = {}
+    for qui in ("ada", "grace"):
+        env = {**os.environ, "MLOPS_UTILISATEUR": qui, "MLOPS_TRAVAIL": str(tmp_path / qui)}
+        enfants[qui] = subprocess.Popen(
+            [sys.executable, "-c", code], env=env, stderr=subprocess.PIPE, text=True
+        )
+    for qui, enfant in enfants.items():
+        _, erreurs = enfant.communicate(timeout=600)
+        assert enfant.returncode == 0, f"{qui} : {erreurs[-3000:]}"
+    chiffres = [
+        json.loads((tmp_path / qui / "resultats" / "42_entrainement.json").read_text())["mesures"]
+        for qui in enfants
+    ]
+    assert chiffres[0] == chiffres[1]
+
+
+def test_une_seconde_seance_de_la_meme_personne_est_refusee_en_une_phrase(demo):
+    code = (
+        "import mlops_demo\n"
+        "try:\n"
+        "    with mlops_demo.session(): print('entré')\n"
+        "except mlops_demo.ErreurUtilisateur as e: print(e)\n"
+    )
+    resultat = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "tourne déjà" in resultat.stdout
+    assert "MLOPS_UTILISATEUR" in resultat.stdout
