@@ -14,19 +14,21 @@ NOMS = sorted(f.stem for f in NOTEBOOKS.glob("4*.ipynb"))
 # Ce qui change d’une exécution à l’autre sans que l’histoire change.
 VOLATILS = {"resume", "version", "promues", "quittee", "remise", "champion", "journal"}
 DUREES = {"latence_ms", "duree_alias_s", "duree_visible_s"}
-NUMEROS = {"version"}
 
 
 def sans_volatil(valeur):
-    """Retire numéros de version et durées, à tous les niveaux."""
+    """Retire numéros de version et durées, à tous les niveaux ; arrondit les mesures."""
     if isinstance(valeur, dict):
-        ignores = VOLATILS | DUREES | NUMEROS
+        ignores = VOLATILS | DUREES
         return {
             k: sans_volatil(v)
             for k, v in valeur.items()
             if k not in ignores and not k.startswith("version ")
         }
-    return [sans_volatil(v) for v in valeur] if isinstance(valeur, list) else valeur
+    if isinstance(valeur, list):
+        return [sans_volatil(v) for v in valeur]
+    # Evidently somme dans un ordre qui change d’un processus à l’autre : le 15ᵉ chiffre bouge.
+    return round(valeur, 9) if isinstance(valeur, float) else valeur
 
 
 def executer(nom, dossier):
