@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +96,12 @@ def empreinte_fichiers(racine: Path, fichiers: list[Path]) -> str:
 def ecrire(fichier: Path, texte: str) -> None:
     """Écrit un fichier d’un coup : on voit l’ancien ou le nouveau, jamais un morceau."""
     fichier.parent.mkdir(parents=True, exist_ok=True)
-    descripteur, provisoire = tempfile.mkstemp(dir=fichier.parent, prefix=f".{fichier.name}.")
+    provisoire = fichier.with_name(f".{fichier.name}.{os.getpid()}")
     try:
-        with os.fdopen(descripteur, "w", encoding="utf-8") as flux:
-            flux.write(texte)
+        provisoire.write_text(texte, encoding="utf-8")
         os.replace(provisoire, fichier)
     except BaseException:
-        Path(provisoire).unlink(missing_ok=True)
+        provisoire.unlink(missing_ok=True)
         raise
 
 

@@ -8,7 +8,7 @@ COLONNES = ("étape", "durée", "noyau", "imports", "mémoire")
 
 
 def recapituler(etapes: list[tuple[str, dict[str, Any]]], total: float, largeur: int = 88) -> str:
-    """Met en tableau les relevés des étapes ; le total compte aussi la préparation de la base."""
+    """Met en tableau les relevés des étapes ; le total compte aussi la préparation."""
     lignes = [f"{'':22}{''.join(f'{nom:>10}' for nom in COLONNES[1:])}"]
     for chemin, releve in etapes:
         chiffres = [_secondes(releve[cle]) for cle in ("duree", "noyau", "imports")]
@@ -17,9 +17,9 @@ def recapituler(etapes: list[tuple[str, dict[str, Any]]], total: float, largeur:
         resume = releve["resultat"]["resume"]
         lignes += textwrap.wrap(resume, largeur, initial_indent="  ", subsequent_indent="  ")
     somme = {c: sum(releve[c] for _, releve in etapes) for c in ("duree", "noyau", "imports")}
-    base = _secondes(total - somme["duree"])
+    preparation = _secondes(total - somme["duree"])
     lignes.append(
-        f"Total : {_secondes(total)}, dont préparation de la base {base}, "
+        f"Total : {_secondes(total)}, dont préparation {preparation} (bibliothèques, base), "
         f"démarrage des noyaux {_secondes(somme['noyau'])}, imports {_secondes(somme['imports'])}."
     )
     return "\n".join(lignes)
