@@ -27,7 +27,7 @@ def _cellule(valeur: object, decimales: int) -> str:
 def tableau(table: pd.DataFrame, legende: str, decimales: int = 3) -> Styler:
     """Tableau légendé, sans colonne d’index."""
     propre = table.astype(object).map(lambda v: _cellule(v, decimales))
-    numeriques = [c for c in table if pd.api.types.is_numeric_dtype(table[c])]
+    numeriques = list(table.select_dtypes("number").columns)
     style = propre.style.format(escape="html").hide(axis="index").set_caption(legende)
     return style.set_properties(subset=numeriques, **{"text-align": "right"})
 

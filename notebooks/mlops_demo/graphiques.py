@@ -4,6 +4,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import ScalarFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 # Palette d’Okabe et Ito, distinguable par les daltoniens.
@@ -42,10 +43,27 @@ def style() -> None:
     )
 
 
-def axe(titre: str, xlabel: str = "", ylabel: str = "") -> Axes:
-    """Ouvre une figure d’un seul repère, titrée."""
+class Virgule(ScalarFormatter):
+    """Graduations à la française."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Graduation d’un axe numérique, virgule décimale."""
+        return super().__call__(x, pos).replace(".", ",")
+
+
+def axe(titre: str, xlabel: str = "", ylabel: str = "", numeriques: str = "y") -> Axes:
+    """Ouvre une figure d’un seul repère, titrée.
+
+    Args:
+        titre: ce que la figure montre.
+        xlabel: légende de l’axe horizontal.
+        ylabel: légende de l’axe vertical.
+        numeriques: axes dont les graduations sont des nombres, parmi ``x`` et ``y``.
+    """
     _, repere = plt.subplots()
     repere.set(title=titre, xlabel=xlabel, ylabel=ylabel)
+    for nom in numeriques:
+        getattr(repere, f"{nom}axis").set_major_formatter(Virgule())
     return repere
 
 
@@ -60,7 +78,7 @@ def noms_de_mois(dates: pd.Series) -> list[str]:
 
 def calibration(courbes: dict[str, pd.DataFrame], titre: str) -> Axes:
     """Trace des courbes de calibration ; la diagonale est l’annonce parfaite."""
-    repere = axe(titre, "retard annoncé (probabilité)", "retard observé (part des vols)")
+    repere = axe(titre, "retard annoncé (probabilité)", "retard observé (part des vols)", "xy")
     haut = max(c[["annonce", "observe"]].to_numpy().max() for c in courbes.values()) * 1.05
     repere.plot([0, haut], [0, haut], color=GRIS, linestyle="--", label="annonce parfaite")
     for (nom, courbe), couleur, marque in zip(
