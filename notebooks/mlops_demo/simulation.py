@@ -1,6 +1,7 @@
 """L’année rejouée mois après mois : prédire, attendre les retards, mesurer, décider."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -176,9 +177,11 @@ def reentrainer(
     jugement = fin - pd.Timedelta(days=JOURS_DE_JUGEMENT)
     tout = annee[annee["flight_date"] < fin]
     avant = tout[tout["flight_date"] < jugement]
-    pretendant = entrainement.apprendre(entrainement.lineaire(), avant)
+    with ThreadPoolExecutor(2) as fils:  # un par cœur
+        pretendant, final = fils.map(
+            lambda vols: entrainement.apprendre(entrainement.lineaire(), vols), (avant, tout)
+        )
     verdict = juger_sur(tout[tout["flight_date"] >= jugement], champion, pretendant)
-    final = entrainement.apprendre(entrainement.lineaire(), tout)
     nom = f"réentraînement de {mois_fini:%Y-%m}"
     return verdict, inscrire_et_promouvoir(final, tout, verdict, str(fin.date()), nom)
 
@@ -309,6 +312,15 @@ def decider(
         if ecart < politique.repos:
             return "repos"
     return "réentraîner"
+
+
+def predictions_de(campagne: int) -> pd.Series:
+    """Probabilités journalisées par une campagne, indexées par ``flight_id``."""
+    table = base.lire(
+        "SELECT flight_id, probabilite FROM predictions WHERE campagne_id = $1 AND canal = 'lot'",
+        campagne,
+    )
+    return table.set_index("flight_id")["probabilite"]
 
 
 def mesures_de(scenario: str) -> pd.DataFrame:
