@@ -29,7 +29,8 @@ def tableau(table: pd.DataFrame, legende: str, decimales: int = 3) -> Styler:
     propre = table.astype(object).map(lambda v: _cellule(v, decimales))
     numeriques = list(table.select_dtypes("number").columns)
     style = propre.style.format(escape="html").hide(axis="index").set_caption(legende)
-    return style.set_properties(subset=numeriques, **{"text-align": "right"})
+    a_droite = {c: [{"selector": "th, td", "props": "text-align: right"}] for c in numeriques}
+    return style.set_table_styles(a_droite, overwrite=False)
 
 
 def phrase(texte: str) -> None:

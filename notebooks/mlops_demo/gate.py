@@ -98,7 +98,9 @@ def juger(
             pire <= seuils.perte_par_origine_max,
         ),
     ]
-    conditions = pd.DataFrame(lignes, columns=["condition", "mesure", "", "seuil", "tenue"])
+    conditions = pd.DataFrame(
+        lignes, columns=["condition", "mesure", "doit être", "seuil", "tenue"]
+    )
     details = {
         "gain": moyen,
         "gain_bas": bas,

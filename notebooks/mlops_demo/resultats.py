@@ -26,7 +26,7 @@ def _simple(valeur: object) -> object:
     raise TypeError(f"{type(valeur).__name__} n’a pas de forme JSON")
 
 
-def ecrire(notebook: str, resume: str, **mesures: object) -> Path:
+def ecrire(notebook: str, resume: str, **mesures: object) -> None:
     """Écrit le résultat, en entier ou pas du tout.
 
     Args:
@@ -40,7 +40,6 @@ def ecrire(notebook: str, resume: str, **mesures: object) -> Path:
     provisoire = cible.with_suffix(f".{os.getpid()}.tmp")
     provisoire.write_text(texte + "\n", encoding="utf-8")
     provisoire.replace(cible)
-    return cible
 
 
 def lire(notebook: str) -> dict | None:
