@@ -1,6 +1,7 @@
 """JupyterLab sur les notebooks, avec la base et l’interface de MLflow, le temps d’une séance."""
 
 import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ def ouvrir(port: int, navigateur: bool) -> None:
             mlflow.pret()
             lab.pret()
             hote = url.rsplit("@", 1)[-1]
-            print(f"JupyterLab : http://127.0.0.1:{port}/lab (dossier notebooks/)")
+            jeton = os.environ["JUPYTER_TOKEN"]
+            print(f"JupyterLab : http://127.0.0.1:{port}/lab?token={jeton}")
             print(f"MLflow     : {mlflow.adresse.removesuffix('/health')}")
             print(f"Postgres   : {hote} (adresse complète dans DATABASE_URL des notebooks)")
             print("Ctrl-C arrête tout.", flush=True)
@@ -59,6 +61,11 @@ def _mlflow() -> processus.Serveur:
 
 def _jupyterlab(port: int, navigateur: bool) -> processus.Serveur:
     """JupyterLab en français, sans annonce ni recherche de mise à jour."""
+    # Le jeton passe par l’environnement : sur la ligne de commande, « ps » le montrerait.
+    os.environ["JUPYTER_TOKEN"] = secrets.token_urlsafe(16)
+    reglages = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    reglages.parent.mkdir(parents=True, exist_ok=True)
+    reglages.write_text('{"@jupyterlab/translation-extension:plugin": {"locale": "fr_FR"}}\n')
     commande = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1"]
     commande += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={RACINE / 'notebooks'}"]
     commande += ["--LabApp.news_url=", "--LabApp.check_for_updates_class="]

@@ -1,0 +1,57 @@
+"""« make lab » : JupyterLab, MLflow et Postgres ensemble, puis plus rien."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+from mlops_demo import processus
+
+
+def lancer(port, dossier):
+    """Lance la commande dans un dossier de travail à elle."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlops_demo", "lab", "--sans-navigateur", "--port", str(port)],
+        env={**os.environ, "MLOPS_UTILISATEUR": "lab", "MLOPS_TRAVAIL": str(dossier)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_les_adresses_imprimees_repondent_et_ctrl_c_arrete_tout(demo, tmp_path):
+    port = processus.port_libre()
+    lab = lancer(port, tmp_path)
+    lignes = []
+    for ligne in lab.stdout:
+        lignes.append(ligne)
+        if "Ctrl-C" in ligne:
+            break
+    sortie = "".join(lignes)
+    adresses = re.findall(r"http://\S+", sortie)
+    assert len(adresses) == 2, sortie
+    for adresse in adresses:
+        with urllib.request.urlopen(adresse, timeout=30) as reponse:
+            assert reponse.status == 200, adresse
+    lab.send_signal(signal.SIGINT)
+    assert lab.wait(60) == 0
+    for adresse in adresses:
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(adresse, timeout=5)
+
+
+def test_un_port_pris_tient_en_une_phrase(demo, tmp_path):
+    import socket
+
+    with socket.socket() as prise:
+        prise.bind(("127.0.0.1", 0))
+        prise.listen()
+        lab = lancer(prise.getsockname()[1], tmp_path)
+        sortie, _ = lab.communicate(timeout=60)
+    assert lab.returncode == 1
+    assert "n’est pas disponible" in sortie
+    assert "Traceback" not in sortie
