@@ -8,13 +8,12 @@ from matplotlib.ticker import ScalarFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 # Palette d’Okabe et Ito, distinguable par les daltoniens.
-BLEU, ORANGE, VERT, ROUGE, GRIS, VIOLET = (
+BLEU, ORANGE, VERT, ROUGE, GRIS = (
     "#0072B2",
     "#E69F00",
     "#009E73",
     "#D55E00",
     "#595959",
-    "#AA4499",
 )
 
 

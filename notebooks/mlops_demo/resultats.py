@@ -40,9 +40,3 @@ def ecrire(notebook: str, resume: str, **mesures: object) -> None:
     provisoire = cible.with_suffix(f".{os.getpid()}.tmp")
     provisoire.write_text(texte + "\n", encoding="utf-8")
     provisoire.replace(cible)
-
-
-def lire(notebook: str) -> dict | None:
-    """Relit le dernier résultat d’un notebook, ou rien."""
-    fichier = dossier() / f"{notebook}.json"
-    return json.loads(fichier.read_text(encoding="utf-8")) if fichier.exists() else None
