@@ -193,9 +193,9 @@ def lier_pages(corps: str, pages: Iterable[str], page: str) -> str:
 
     def remplacer(lien: re.Match[str]) -> str:
         cible = (dossier / lien["cible"]).resolve().relative_to("/").as_posix()
-        return f'href="{lien["cible"]}.html"' if cible in pages else lien[0]
+        return f'href="{lien["cible"]}.html{lien["ancre"]}"' if cible in pages else lien[0]
 
-    return re.sub(r'href="(?P<cible>[^":#]+)\.ipynb"', remplacer, corps)
+    return re.sub(r'href="(?P<cible>[^":#]+)\.ipynb(?P<ancre>(?:#[^"]*)?)"', remplacer, corps)
 
 
 def finir(app: Sphinx, erreur: Exception | None) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from publication.depot import RACINE, ErreurPublication, lire_yaml
+from publication.depot import RACINE, lire_yaml
+from publication.references import lien
 from publication.typographie import insecables
 
 DONNEES = RACINE / "book" / "donnees"
@@ -36,29 +37,49 @@ class Cellule:
 
 @dataclass(frozen=True)
 class Tableau:
-    """Un tableau avec sa légende ; la première colonne nomme les lignes."""
+    """Un tableau avec sa légende ; la première colonne nomme les lignes.
+
+    Une case réunit une ou plusieurs valeurs. ``cles`` nomme les colonnes pour ``filtre.js``,
+    qui ajoute des filtres aux tableaux de classe ``filtrable``.
+    """
 
     legende: str
     colonnes: tuple[str, ...]
-    lignes: tuple[tuple[Cellule, ...], ...]
+    lignes: tuple[tuple[tuple[Cellule, ...], ...], ...]
+    nom: str | None = None
+    cles: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        tete = "".join(f'<th scope="col">{escape(nom)}</th>' for nom in self.colonnes)
+        cles = [f' data-cle="{escape(cle)}"' for cle in self.cles] or [""] * len(self.colonnes)
+        tete = "".join(
+            f'<th scope="col"{cle}>{escape(nom)}</th>'
+            for cle, nom in zip(cles, self.colonnes, strict=True)
+        )
         corps = "".join(
-            f'<tr><th scope="row">{premiere.html()}</th>'
-            + "".join(f"<td>{case.html()}</td>" for case in suite)
+            f'<tr><th scope="row">{_joindre_html(premiere)}</th>'
+            + "".join(f"<td>{_joindre_html(case)}</td>" for case in suite)
             + "</tr>"
             for premiere, *suite in self.lignes
         )
+        ancre = f' id="{escape(self.nom)}"' if self.nom else ""
+        classes = "tableau filtrable" if self.cles else "tableau"
         return (
-            f'<table class="tableau"><caption>{escape(insecables(self.legende))}</caption>'
+            f'<table class="{classes}"{ancre}><caption>{escape(insecables(self.legende))}</caption>'
             f"<thead><tr>{tete}</tr></thead><tbody>{corps}</tbody></table>"
         )
 
     def _repr_markdown_(self) -> str:
         rangees = [self.colonnes, ["---"] * len(self.colonnes)]
-        rangees += [[case.markdown() for case in ligne] for ligne in self.lignes]
+        rangees += [
+            [" ; ".join(valeur.markdown() for valeur in case) for case in ligne]
+            for ligne in self.lignes
+        ]
         return "\n".join(f"| {' | '.join(rangee)} |" for rangee in rangees)
+
+
+def _joindre_html(case: Iterable[Cellule]) -> str:
+    """Sépare les valeurs d’une case comme le fait une phrase."""
+    return insecables(" ; ").join(valeur.html() for valeur in case)
 
 
 def charger(nom: str) -> Any:
@@ -67,29 +88,37 @@ def charger(nom: str) -> Any:
 
 
 def tableau(
-    lignes: Iterable[Mapping[str, Any]], colonnes: Mapping[str, str], legende: str
+    lignes: Iterable[Mapping[str, Any]],
+    colonnes: Mapping[str, str],
+    legende: str,
+    nom: str | None = None,
+    filtrable: bool = False,
 ) -> Tableau:
     """Compose un tableau à partir de données.
 
     Args:
-        lignes: les données, une ligne chacune ; les clés ``source`` et ``etape`` deviennent
-            des liens, vers la référence et vers le notebook de la démonstration.
+        lignes: les données, une ligne chacune ; les clés ``source`` (une clé de references.bib,
+            ou une liste) et ``etape`` deviennent des liens, vers la bibliographie et vers le
+            notebook de la démonstration ; une liste met plusieurs valeurs dans la case.
         colonnes: les clés à montrer, et le titre de chaque colonne.
         legende: ce que montre le tableau, en une phrase.
+        nom: l’ancre du tableau, « tab-… », pour y renvoyer.
+        filtrable: vrai pour que le livre ajoute des filtres au-dessus du tableau.
     """
-    sources = charger("sources")
-    rangees = tuple(
-        tuple(_cellule(cle, ligne[cle], sources) for cle in colonnes) for ligne in lignes
-    )
-    return Tableau(legende, tuple(colonnes.values()), rangees)
+    rangees = tuple(tuple(_case(cle, ligne[cle]) for cle in colonnes) for ligne in lignes)
+    cles = tuple(colonnes) if filtrable else ()
+    return Tableau(legende, tuple(colonnes.values()), rangees, nom, cles)
 
 
-def _cellule(cle: str, valeur: Any, sources: Mapping[str, Mapping[str, str]]) -> Cellule:
+def _case(cle: str, valeur: Any) -> tuple[Cellule, ...]:
+    """Rend la ou les valeurs d’une case."""
+    return tuple(_cellule(cle, v) for v in (valeur if isinstance(valeur, list) else [valeur]))
+
+
+def _cellule(cle: str, valeur: Any) -> Cellule:
     """Rend une valeur : source, étape, texte (seul, ou avec une adresse ou une langue)."""
     if cle == "source":
-        if valeur not in sources:
-            raise ErreurPublication(f"la source « {valeur} » n’est pas dans sources.yaml.")
-        return Cellule(sources[valeur]["court"], sources[valeur].get("adresse"))
+        return Cellule(*lien(valeur))
     if cle == "etape":
         return Cellule(str(valeur), f"../notebooks/{valeur}.ipynb")
     if isinstance(valeur, Mapping):

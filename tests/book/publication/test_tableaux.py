@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from publication.depot import ErreurPublication
 from publication.tableaux import charger, tableau
@@ -19,7 +21,30 @@ def test_tableau_en_markdown():
     markdown = tableau(lignes, {"nom": "Nom", "source": "Source"}, "Essai")._repr_markdown_()
     assert markdown.splitlines()[:2] == ["| Nom | Source |", "| --- | --- |"]
     assert "a \\| b" in markdown, "Une barre verticale ne doit pas ouvrir une colonne."
-    assert "](https://learn.microsoft.com/" in markdown
+    assert "[Microsoft, modèle de maturité](annexes.ipynb#ref-MS)" in markdown
+
+
+def test_plusieurs_sources():
+    html = tableau([{"source": ["MS", "K23"]}], {"source": "Source"}, "Essai")._repr_html_()
+    assert (
+        '<a href="annexes.ipynb#ref-MS">Microsoft, modèle de maturité</a>\u202f; '
+        '<a href="annexes.ipynb#ref-K23">Kreuzberger et al., 2023</a>'
+    ) in html, "Chaque source mène à son entrée de la bibliographie."
+
+
+def test_tableau_nomme_et_filtrable():
+    # Étant donné le même tableau, avec et sans filtre
+    lignes, titres = (
+        [{"nom": "Airflow", "licence": "libre"}],
+        {"nom": "Outil", "licence": "Licence"},
+    )
+    simple = tableau(lignes, titres, "Essai", nom="tab-outils")._repr_html_()
+    filtre = tableau(lignes, titres, "Essai", nom="tab-outils", filtrable=True)._repr_html_()
+    # Alors le filtre n’ajoute que des attributs, et l’ancre est là dans les deux cas
+    assert '<table class="tableau" id="tab-outils">' in simple
+    assert '<table class="tableau filtrable" id="tab-outils">' in filtre
+    assert '<th scope="col" data-cle="licence">Licence</th>' in filtre
+    assert re.sub("<[^>]*>", "|", simple) == re.sub("<[^>]*>", "|", filtre)
 
 
 def test_langue_d_une_citation():
@@ -29,7 +54,7 @@ def test_langue_d_une_citation():
 
 
 def test_source_inconnue():
-    with pytest.raises(ErreurPublication, match=r"« XX » n’est pas dans sources\.yaml"):
+    with pytest.raises(ErreurPublication, match=r"« XX » n’est pas dans references\.bib"):
         tableau([{"source": "XX"}], {"source": "Source"}, "Essai")
 
 
