@@ -33,6 +33,8 @@ from publication.suivi import Suivi
 
 # Deux notebooks à la fois : au-delà, les noyaux se disputent les cœurs et la mémoire.
 EN_PARALLELE = 2
+# Et un troisième qui démarre son noyau pendant que s’exécute celui dont il dépend.
+EN_AVANCE = 1
 # Une cellule qui dépasse cinq minutes est bloquée, pas lente.
 DELAI_CELLULE = 300
 
@@ -61,39 +63,69 @@ def executer(racine: Path, notebooks: list[Notebook], suivi: Suivi) -> None:
     suivi.commencer([notebook.chemin for notebook in notebooks])
     with (
         mlops_demo.session() if besoin_de_base else contextlib.nullcontext(),
-        ThreadPoolExecutor(EN_PARALLELE) as executants,
+        ThreadPoolExecutor(EN_PARALLELE + EN_AVANCE) as executants,
         _arret_des_noyaux(),
     ):
-        _ordonnancer(notebooks, lambda n: executants.submit(_executer_un, racine, n, suivi))
+
+        def lancer(notebook: Notebook, amont: list[Future]) -> Future:
+            return executants.submit(_executer_un, racine, notebook, amont, suivi)
+
+        _ordonnancer(notebooks, lancer)
 
 
-def _ordonnancer(notebooks: list[Notebook], lancer: Callable[[Notebook], Future]) -> None:
-    """Lance chaque notebook dès que tous ceux dont il dépend sont finis."""
-    en_attente = {notebook.chemin: notebook for notebook in notebooks}
-    en_cours: dict[Future, str] = {}
+def _ordonnancer(
+    notebooks: list[Notebook], lancer: Callable[[Notebook, list[Future]], Future]
+) -> None:
+    """Lance chaque notebook dès que tous ceux dont il dépend sont finis, un autre en avance.
+
+    Celui qui part en avance reçoit les exécutions qu’il devra attendre : ce qu’il peut faire
+    sans elles, démarrer son noyau et importer, ne retarde plus la suite.
+    """
+    en_attente = {n.chemin: n for n in sorted(notebooks, key=lambda n: not n.dans_la_chaine)}
+    en_cours: dict[str, Future] = {}
+    amonts = {notebook.chemin: set(notebook.amont) for notebook in notebooks}
     while en_attente or en_cours:
-        bloques = {*en_attente, *en_cours.values()}
-        prets = [n for n in en_attente.values() if not bloques & set(n.amont)]
-        for notebook in prets[: EN_PARALLELE - len(en_cours)]:
-            en_cours[lancer(en_attente.pop(notebook.chemin))] = notebook.chemin
-        finis, _ = wait(en_cours, return_when=FIRST_COMPLETED)
-        for tache in finis:
-            del en_cours[tache]
-            tache.result()
+        actifs = sum(1 for chemin in en_cours if not amonts[chemin] & en_cours.keys())
+        avances = len(en_cours) - actifs
+        for chemin in list(en_attente):
+            if amonts[chemin] & en_attente.keys():
+                continue
+            attendus = [en_cours[nom] for nom in amonts[chemin] & en_cours.keys()]
+            if avances < EN_AVANCE if attendus else actifs < EN_PARALLELE:
+                en_cours[chemin] = lancer(en_attente.pop(chemin), attendus)
+                avances += bool(attendus)
+                actifs += not attendus
+        finis, _ = wait(en_cours.values(), return_when=FIRST_COMPLETED)
+        for chemin, tache in list(en_cours.items()):
+            if tache in finis:
+                del en_cours[chemin]
+                tache.result()
 
 
-def _executer_un(racine: Path, notebook: Notebook, suivi: Suivi) -> None:
-    """Exécute un notebook, puis seulement après garde sa copie et son relevé."""
-    cle = notebook.cle(racine)
-    suivi.debut(notebook.chemin)
+def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: Suivi) -> None:
+    """Exécute un notebook, puis seulement après garde sa copie et son relevé.
+
+    Passé ses imports, il attend que son amont soit fini ; cette attente n’est pas de sa durée.
+    """
     debut = time.monotonic()
     document = nbformat.from_dict(notebook.contenu)
+    premiere = _premiere_cellule_utile(document)
     sonde = SondeMemoire()
     gestionnaire = AsyncKernelManager(kernel_name="python3")
+    cle, attente = "", 0.0
 
     def cellule_commencee(cell_index: int, **_: Any) -> None:
+        nonlocal cle, attente
         sonde.suivre(gestionnaire.provisioner.pid)
-        suivi.cellule(notebook.chemin, cell_index + 1, len(document.cells))
+        if cell_index == premiere:
+            arret = time.monotonic()
+            for execution in amont:
+                execution.result()
+            attente = time.monotonic() - arret
+            cle = notebook.cle(racine)
+            suivi.debut(notebook.chemin)
+        if cell_index >= premiere:
+            suivi.cellule(notebook.chemin, cell_index + 1, len(document.cells))
 
     try:
         with sonde:
@@ -126,7 +158,7 @@ def _executer_un(racine: Path, notebook: Notebook, suivi: Suivi) -> None:
         run_sync(gestionnaire.shutdown_kernel)()
 
     _verifier_complet(notebook, execute)
-    duree = time.monotonic() - debut
+    duree = time.monotonic() - debut - attente
     texte = nbformat.writes(execute)
     ecrire(copie_executee(racine, notebook.chemin), texte)
     cellules = [(c, c.metadata.papermill.duration or 0) for c in execute.cells]
@@ -134,7 +166,7 @@ def _executer_un(racine: Path, notebook: Notebook, suivi: Suivi) -> None:
         cle=cle,
         empreinte=empreinte(texte),
         duree=round(duree, 2),
-        noyau=round(duree - sum(secondes for _, secondes in cellules), 2),
+        noyau=round(duree + attente - sum(secondes for _, secondes in cellules), 2),
         imports=round(sum(s for c, s in cellules if _importe(c)), 2),
         memoire_mo=round(sonde.pointe / 1e6),
         resultat=_garder_resultat(racine, notebook) if notebook.dans_la_chaine else None,
@@ -182,9 +214,21 @@ def _echec(
     )
 
 
+def _premiere_cellule_utile(document: nbformat.NotebookNode) -> int:
+    """Position de la première cellule qui suit le titre, les paramètres et les imports."""
+    fin_du_preambule = -1
+    for position, cellule in enumerate(document.cells):
+        if cellule.cell_type == "code":
+            if not _importe(cellule) and "parameters" not in cellule.metadata.get("tags", []):
+                break
+            fin_du_preambule = position
+    return min(fin_du_preambule + 1, len(document.cells) - 1)
+
+
 def _importe(cellule: nbformat.NotebookNode) -> bool:
-    """Vrai pour une cellule d’imports."""
-    return cellule.cell_type == "code" and cellule.source.startswith(("import ", "from "))
+    """Vrai pour une cellule d’imports, que le fichier la garde en lignes ou d’un bloc."""
+    source = "".join(cellule.source)
+    return cellule.cell_type == "code" and source.startswith(("import ", "from "))
 
 
 class SondeMemoire:

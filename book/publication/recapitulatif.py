@@ -17,10 +17,10 @@ def recapituler(etapes: list[tuple[str, dict[str, Any]]], total: float, largeur:
         resume = releve["resultat"]["resume"]
         lignes += textwrap.wrap(resume, largeur, initial_indent="  ", subsequent_indent="  ")
     somme = {c: sum(releve[c] for _, releve in etapes) for c in ("duree", "noyau", "imports")}
-    preparation = _secondes(total - somme["duree"])
     lignes.append(
-        f"Total : {_secondes(total)}, dont préparation {preparation} (bibliothèques, base), "
-        f"démarrage des noyaux {_secondes(somme['noyau'])}, imports {_secondes(somme['imports'])}."
+        f"Total : {_secondes(total)}. Somme des étapes : {_secondes(somme['duree'])}, dont noyaux "
+        f"{_secondes(somme['noyau'])} et imports {_secondes(somme['imports'])}, faits en partie "
+        "pendant l’étape précédente."
     )
     return "\n".join(lignes)
 

@@ -50,15 +50,20 @@ def references() -> dict[str, Reference]:
     return {cle: _reference(cle, entree) for cle, entree in entrees.items()}
 
 
-def lien(cle: str) -> tuple[str, str]:
-    """Donne le libellé court d’une référence et l’adresse de son entrée dans l’annexe.
+def reference(cle: str) -> Reference:
+    """Donne une référence.
 
     Raises:
         ErreurPublication: si la clé n’est pas dans references.bib.
     """
     if cle not in references():
         raise ErreurPublication(f"la source « {cle} » n’est pas dans references.bib.")
-    return references()[cle].court, f"annexes.ipynb#ref-{cle}"
+    return references()[cle]
+
+
+def lien(cle: str) -> tuple[str, str]:
+    """Donne le libellé court d’une référence et l’adresse de son entrée dans l’annexe."""
+    return reference(cle).court, f"annexes.ipynb#ref-{cle}"
 
 
 def _reference(cle: str, entree: Entry) -> Reference:
@@ -67,7 +72,7 @@ def _reference(cle: str, entree: Entry) -> Reference:
     manque = [nom for nom in ("title", "court", "lecture", "licence") if nom not in champs]
     if manque or champs["lecture"] not in LECTURES:
         raise ErreurPublication(
-            f"references.bib, « {cle} » : {', '.join(manque) or 'lecture'} manque ou est inconnu."
+            f"references.bib, « {cle} » : champ absent ou inconnu : {manque or ['lecture']}."
         )
     support = ("journal", "booktitle", "organization", "publisher", "howpublished")
     parution = [champs[nom] for nom in support if nom in champs]

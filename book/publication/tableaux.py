@@ -6,10 +6,12 @@ from html import escape
 from typing import Any
 
 from publication.depot import RACINE, lire_yaml
-from publication.references import lien
+from publication.references import lien, reference
 from publication.typographie import insecables
 
 DONNEES = RACINE / "book" / "donnees"
+# La source de ce qui vient de nous, et n’a donc pas d’entrée dans la bibliographie.
+SYNTHESE = "synthese"
 
 
 @dataclass(frozen=True)
@@ -39,32 +41,28 @@ class Cellule:
 class Tableau:
     """Un tableau avec sa légende ; la première colonne nomme les lignes.
 
-    Une case réunit une ou plusieurs valeurs. ``cles`` nomme les colonnes pour ``filtre.js``,
-    qui ajoute des filtres aux tableaux de classe ``filtrable``.
+    Une case réunit une ou plusieurs valeurs. Le script ``filtre.js`` du livre ajoute des filtres
+    aux tableaux qui portent l’attribut ``data-filtrable``.
     """
 
     legende: str
     colonnes: tuple[str, ...]
     lignes: tuple[tuple[tuple[Cellule, ...], ...], ...]
     nom: str | None = None
-    cles: tuple[str, ...] = ()
+    filtrable: bool = False
 
     def _repr_html_(self) -> str:
-        cles = [f' data-cle="{escape(cle)}"' for cle in self.cles] or [""] * len(self.colonnes)
-        tete = "".join(
-            f'<th scope="col"{cle}>{escape(nom)}</th>'
-            for cle, nom in zip(cles, self.colonnes, strict=True)
-        )
+        tete = "".join(f'<th scope="col">{escape(nom)}</th>' for nom in self.colonnes)
         corps = "".join(
             f'<tr><th scope="row">{_joindre_html(premiere)}</th>'
             + "".join(f"<td>{_joindre_html(case)}</td>" for case in suite)
             + "</tr>"
             for premiere, *suite in self.lignes
         )
-        ancre = f' id="{escape(self.nom)}"' if self.nom else ""
-        classes = "tableau filtrable" if self.cles else "tableau"
+        attributs = f' id="{escape(self.nom)}"' if self.nom else ""
+        attributs += " data-filtrable" if self.filtrable else ""
         return (
-            f'<table class="{classes}"{ancre}><caption>{escape(insecables(self.legende))}</caption>'
+            f'<table class="tableau"{attributs}><caption>{escape(insecables(self.legende))}</caption>'
             f"<thead><tr>{tete}</tr></thead><tbody>{corps}</tbody></table>"
         )
 
@@ -97,28 +95,34 @@ def tableau(
     """Compose un tableau à partir de données.
 
     Args:
-        lignes: les données, une ligne chacune ; les clés ``source`` (une clé de references.bib,
-            ou une liste) et ``etape`` deviennent des liens, vers la bibliographie et vers le
-            notebook de la démonstration ; une liste met plusieurs valeurs dans la case.
-        colonnes: les clés à montrer, et le titre de chaque colonne.
+        lignes: les données, une ligne chacune. ``source`` (une clé de references.bib,
+            « synthese » pour ce qui vient de nous, ou une liste) devient un lien vers la
+            bibliographie, ``etape`` vers le notebook de la démonstration. Une liste met
+            plusieurs valeurs dans la case.
+        colonnes: les clés à montrer, et le titre de chaque colonne ; ``lecture`` dit comment
+            chaque source a été lue.
         legende: ce que montre le tableau, en une phrase.
         nom: l’ancre du tableau, « tab-… », pour y renvoyer.
         filtrable: vrai pour que le livre ajoute des filtres au-dessus du tableau.
     """
-    rangees = tuple(tuple(_case(cle, ligne[cle]) for cle in colonnes) for ligne in lignes)
-    cles = tuple(colonnes) if filtrable else ()
-    return Tableau(legende, tuple(colonnes.values()), rangees, nom, cles)
+    rangees = tuple(tuple(_case(cle, ligne) for cle in colonnes) for ligne in lignes)
+    return Tableau(legende, tuple(colonnes.values()), rangees, nom, filtrable)
 
 
-def _case(cle: str, valeur: Any) -> tuple[Cellule, ...]:
+def _case(cle: str, ligne: Mapping[str, Any]) -> tuple[Cellule, ...]:
     """Rend la ou les valeurs d’une case."""
+    valeur = ligne["source" if cle == "lecture" else cle]
     return tuple(_cellule(cle, v) for v in (valeur if isinstance(valeur, list) else [valeur]))
 
 
 def _cellule(cle: str, valeur: Any) -> Cellule:
     """Rend une valeur : source, étape, texte (seul, ou avec une adresse ou une langue)."""
+    if cle in {"source", "lecture"} and valeur == SYNTHESE:
+        return Cellule("notre synthèse" if cle == "source" else "—")
     if cle == "source":
         return Cellule(*lien(valeur))
+    if cle == "lecture":
+        return Cellule(reference(valeur).lecture)
     if cle == "etape":
         return Cellule(str(valeur), f"../notebooks/{valeur}.ipynb")
     if isinstance(valeur, Mapping):

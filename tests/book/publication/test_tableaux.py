@@ -32,6 +32,15 @@ def test_plusieurs_sources():
     ) in html, "Chaque source mène à son entrée de la bibliographie."
 
 
+def test_lecture_d_une_source_et_synthese():
+    # Étant donné une source lue chez un tiers, et un rapprochement qui vient de nous
+    lignes = [{"source": "K23"}, {"source": "synthese"}]
+    html = tableau(lignes, {"source": "Source", "lecture": "Lu"}, "Essai")._repr_html_()
+    # Alors on dit comment la première a été lue, et la seconde n’a pas de lien
+    assert "<td>lu chez un tiers</td>" in html
+    assert '<th scope="row">notre synthèse</th><td>—</td>' in html
+
+
 def test_tableau_nomme_et_filtrable():
     # Étant donné le même tableau, avec et sans filtre
     lignes, titres = (
@@ -40,10 +49,9 @@ def test_tableau_nomme_et_filtrable():
     )
     simple = tableau(lignes, titres, "Essai", nom="tab-outils")._repr_html_()
     filtre = tableau(lignes, titres, "Essai", nom="tab-outils", filtrable=True)._repr_html_()
-    # Alors le filtre n’ajoute que des attributs, et l’ancre est là dans les deux cas
+    # Alors le filtre n’ajoute qu’un attribut, et l’ancre est là dans les deux cas
     assert '<table class="tableau" id="tab-outils">' in simple
-    assert '<table class="tableau filtrable" id="tab-outils">' in filtre
-    assert '<th scope="col" data-cle="licence">Licence</th>' in filtre
+    assert '<table class="tableau" id="tab-outils" data-filtrable>' in filtre
     assert re.sub("<[^>]*>", "|", simple) == re.sub("<[^>]*>", "|", filtre)
 
 
