@@ -61,8 +61,9 @@ class Tableau:
         )
         attributs = f' id="{escape(self.nom)}"' if self.nom else ""
         attributs += " data-filtrable" if self.filtrable else ""
+        legende = escape(insecables(self.legende))
         return (
-            f'<table class="tableau"{attributs}><caption>{escape(insecables(self.legende))}</caption>'
+            f'<table class="tableau"{attributs}><caption>{legende}</caption>'
             f"<thead><tr>{tete}</tr></thead><tbody>{corps}</tbody></table>"
         )
 
