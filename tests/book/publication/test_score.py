@@ -1,7 +1,7 @@
 """Le ML Test Score : 28 lignes, des preuves qui existent, et rien sans preuve."""
 
 import pytest
-from publication.score import lecture, noter, par_section, score, identifiants_des_tests
+from publication.score import identifiants_des_tests, lecture, noter, par_section, score
 from publication.tableaux import charger
 
 GRILLE = charger("ml_test_score")
