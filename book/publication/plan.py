@@ -113,6 +113,9 @@ def _socles(racine: Path) -> tuple[str, str]:
     livre = [f for f in (racine / "book" / "donnees").rglob("*") if f.is_file()]
     publication = racine / "book" / "publication"
     livre += [publication / "tableaux.py", publication / "typographie.py"]
+    schemas = ("schemas", "flux", "anneaux", "dessin", "mesure")
+    livre += [publication / f"{module}.py" for module in schemas]
+    livre += list((publication / "gabarits").glob("*.j2"))
     python = ".".join(map(str, sys.version_info[:2]))
     return python + empreinte_fichiers(racine, commun), empreinte_fichiers(racine, livre)
 

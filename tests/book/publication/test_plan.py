@@ -84,6 +84,11 @@ def test_code_modifie(deja_execute, modifier, modifie, attendus):
         ("requirements/lock.txt", TOUS),
         ("data/SHA256SUMS", TOUS),
         ("book/donnees/plan.yaml", {"book/1_chapitre.ipynb", "book/accueil.ipynb"}),
+        ("book/publication/flux.py", {"book/1_chapitre.ipynb", "book/accueil.ipynb"}),
+        (
+            "book/publication/gabarits/flux.svg.j2",
+            {"book/1_chapitre.ipynb", "book/accueil.ipynb"},
+        ),
     ],
 )
 def test_entree_modifiee(deja_execute, fichier, attendus):

@@ -1,0 +1,241 @@
+"""Les modèles de schéma ``boucle`` et ``venn``, faits de cercles."""
+
+from collections.abc import Mapping
+from math import atan2, cos, hypot, pi, sin
+from typing import Any
+
+from publication import mesure
+from publication.depot import ErreurPublication
+from publication.dessin import (
+    LARGEUR,
+    TAILLE_MIN,
+    Icone,
+    empiler,
+    famille,
+    hauteur,
+    lignes,
+    verifier,
+)
+
+COMMUNES = ("modele", "titre", "description", "credit", "hauteur", "corps")
+# Part du rayon d’un anneau que garde son centre.
+CREUX = 0.44
+
+
+def boucle(
+    donnees: Mapping[str, Any], icones: Mapping[str, Icone], niveau: int | None
+) -> dict[str, Any]:
+    """Place un à trois anneaux accolés, coupés en quartiers."""
+    verifier("schéma", donnees, ("anneaux",), (*COMMUNES, "retour", "notes", "lien"))
+    corps, haut = donnees.get("corps", 20), donnees.get("hauteur", 720)
+    petit = max(TAILLE_MIN, corps - 3)
+    anneaux, notes = donnees["anneaux"], donnees.get("notes", [])
+    if not 1 <= len(anneaux) <= 3:
+        raise ErreurPublication("une boucle a de un à trois anneaux.")
+    if notes and len(notes) != len(anneaux):
+        raise ErreurPublication("il faut une note par anneau.")
+    dessus, dessous = (84 if donnees.get("retour") else 30), (150 if notes else 30)
+    ecart = 64 if len(anneaux) > 1 else 0
+    pas = (LARGEUR - 64 + ecart) / len(anneaux)
+    rayon = min((haut - dessus - dessous) / 2, (pas - ecart) / 2)
+    pas = min(pas, 2 * rayon + ecart + 60)
+    debut = LARGEUR / 2 - pas * (len(anneaux) - 1) / 2
+    y = dessus + (haut - dessus - dessous) / 2
+    poses = [
+        _anneau(anneau, debut + rang * pas, y, rayon, corps, seul=len(anneaux) == 1)
+        for rang, anneau in enumerate(anneaux)
+    ]
+    for pose, note in zip(poses, notes, strict=False):
+        coupe = [(lignes("note", note, pas - 24, petit), petit, False)]
+        if hauteur(coupe) > dessous - 24:
+            raise ErreurPublication(f"la note « {note} » ne tient pas sous son anneau.")
+        pose["textes"] += empiler(coupe, pose["x"], y + rayon + 22)
+    dessin: dict[str, Any] = {
+        "hauteur": haut,
+        "anneaux": poses,
+        "liens": [
+            ((debut + rang * pas + rayon + 7, y), (debut + (rang + 1) * pas - rayon - 7, y))
+            for rang in range(len(anneaux) - 1)
+        ],
+        "double": donnees.get("lien") == "double",
+        "retour": None,
+    }
+    if donnees.get("retour"):
+        coupe = lignes("retour", donnees["retour"], pas * (len(anneaux) - 1) - 40, corps, True)
+        if len(coupe) > 1:
+            raise ErreurPublication("le texte du retour ne tient pas sur une ligne.")
+        dessin["retour"] = {
+            "de": (poses[-1]["x"], y - rayon - 9),
+            "a": (poses[0]["x"], y - rayon - 9),
+            "y": 46,
+            "textes": empiler([(coupe, corps, True)], LARGEUR / 2, 14),
+        }
+    return dessin
+
+
+def _anneau(
+    donnees: Any, x: float, y: float, rayon: float, corps: float, seul: bool
+) -> dict[str, Any]:
+    """Place un anneau : son centre, ses quartiers, et le détail de chacun s’il est seul."""
+    verifier("anneau", donnees, ("texte", "quartiers"), ("detail", "famille", "accent", "depart"))
+    ou = f"anneau « {donnees['texte']} »"
+    petit = max(TAILLE_MIN, corps - 3)
+    nombre = len(donnees["quartiers"])
+    creux = rayon * CREUX
+    textes = [(lignes(ou, donnees["texte"], creux * 1.6, corps + 2, True), corps + 2, True)]
+    if donnees.get("detail"):
+        textes.append((lignes(ou, donnees["detail"], creux * 1.6, petit), petit, False))
+    if hauteur(textes) > creux * 1.7:
+        raise ErreurPublication(f"{ou} : le texte du centre ne tient pas.")
+    pose = {
+        "x": x,
+        "y": y,
+        "r": rayon,
+        "accent": bool(donnees.get("accent")),
+        "textes": empiler(textes, x, y - hauteur(textes) / 2),
+        "quartiers": [],
+    }
+    for rang, quartier in enumerate(donnees["quartiers"]):
+        verifier(ou, quartier, ("texte",), ("detail", "famille", "accent"))
+        de = donnees.get("depart", 0) + rang * 360 / nombre
+        a = de + 360 / nombre
+        nom = famille(ou, quartier.get("famille", donnees.get("famille", "neutre")))
+        milieu = (rayon + creux) / 2 + 4
+        cx, cy = _point(x, y, milieu, (de + a) / 2 + 3)
+        coupe = _tenir(ou, quartier["texte"], corps, (x, y, rayon, creux), (cx, cy), (de, a))
+        pose["quartiers"].append(
+            {
+                "famille": nom,
+                "accent": bool(quartier.get("accent")),
+                "trace": _secteur(x, y, rayon, creux, de, a, 360 / nombre),
+                "textes": empiler(coupe, cx, cy - hauteur(coupe) / 2),
+            }
+        )
+        if quartier.get("detail"):
+            if not seul:
+                raise ErreurPublication(f"{ou} : un détail ne s’écrit qu’à côté d’un anneau seul.")
+            pose["textes"] += _a_cote(quartier["detail"], x, y, rayon, (de + a) / 2, petit)
+    return pose
+
+
+def _point(x: float, y: float, rayon: float, angle: float) -> tuple[float, float]:
+    """Un point d’un cercle, l’angle compté depuis le haut."""
+    radians = (angle - 90) * pi / 180
+    return x + rayon * cos(radians), y + rayon * sin(radians)
+
+
+def _secteur(
+    x: float, y: float, dehors: float, dedans: float, de: float, a: float, arc: float
+) -> str:
+    """Trace un quartier d’anneau terminé en pointe, qui s’emboîte dans le suivant."""
+    jeu, pointe = 1.2, min(9.0, arc / 8)
+    milieu = (dehors + dedans) / 2
+    grand = int(arc > 180)
+    p = [
+        _point(x, y, dehors, de + jeu),
+        _point(x, y, dehors, a - jeu),
+        _point(x, y, milieu, a - jeu + pointe),
+        _point(x, y, dedans, a - jeu),
+        _point(x, y, dedans, de + jeu),
+        _point(x, y, milieu, de + jeu + pointe),
+    ]
+    c = [f"{px:.1f} {py:.1f}" for px, py in p]
+    return (
+        f"M{c[0]}A{dehors:.1f} {dehors:.1f} 0 {grand} 1 {c[1]}L{c[2]}L{c[3]}"
+        f"A{dedans:.1f} {dedans:.1f} 0 {grand} 0 {c[4]}L{c[5]}z"
+    )
+
+
+def _tenir(
+    ou: str,
+    texte: str,
+    corps: float,
+    anneau: tuple[float, float, float, float],
+    centre: tuple[float, float],
+    angles: tuple[float, float],
+) -> list[tuple[list[str], float, bool]]:
+    """Coupe le texte d’un quartier pour qu’il reste dedans, en réduisant sa taille au besoin."""
+    x, y, dehors, dedans = anneau
+    for taille in range(int(corps), TAILLE_MIN - 1, -1):
+        for place in range(int(dehors), 40, -10):
+            coupe = mesure.couper(texte, place, taille, True)
+            if coupe is None:
+                break
+            large = max(mesure.largeur(ligne, taille, True) for ligne in coupe) / 2 + 3
+            haut = len(coupe) * mesure.INTERLIGNE * taille / 2
+            coins = [
+                (centre[0] + i * large, centre[1] + j * haut) for i in (-1, 1) for j in (-1, 1)
+            ]
+            if all(_dans_secteur(px - x, py - y, dehors, dedans, angles) for px, py in coins):
+                return [(coupe, taille, True)]
+    raise ErreurPublication(f"{ou} : le texte « {texte} » ne tient pas dans son quartier.")
+
+
+def _dans_secteur(
+    dx: float, dy: float, dehors: float, dedans: float, angles: tuple[float, float]
+) -> bool:
+    """Vrai si un point est dans un quartier d’anneau."""
+    distance = hypot(dx, dy)
+    if not dedans + 4 < distance < dehors - 4:
+        return False
+    angle = (atan2(dy, dx) * 180 / pi + 90 - angles[0]) % 360
+    return 3 < angle < angles[1] - angles[0] - 1
+
+
+def _a_cote(texte: str, x: float, y: float, rayon: float, angle: float, taille: float) -> list[Any]:
+    """Pose le détail d’un quartier à gauche ou à droite de l’anneau, à sa hauteur."""
+    a_droite = sin(angle * pi / 180) >= 0
+    place = LARGEUR / 2 - rayon - 40 - 32
+    coupe = [(lignes("détail", texte, place, taille), taille, False)]
+    _, py = _point(x, y, rayon * 0.72, angle)
+    bord = x + (rayon + 40) * (1 if a_droite else -1)
+    return empiler(coupe, bord, py - hauteur(coupe) / 2, "start" if a_droite else "end")
+
+
+def venn(
+    donnees: Mapping[str, Any], icones: Mapping[str, Icone], niveau: int | None
+) -> dict[str, Any]:
+    """Place trois cercles qui se croisent et ce que dit chaque région."""
+    verifier("schéma", donnees, ("cercles", "centre"), (*COMMUNES, "communs"))
+    corps, haut = donnees.get("corps", 22), donnees.get("hauteur", 720)
+    petit = max(TAILLE_MIN, corps - 4)
+    cercles = donnees["cercles"]
+    if len(cercles) != 3:
+        raise ErreurPublication("un diagramme de Venn a trois cercles.")
+    rayon = (haut - 48) / 3.48
+    cx, cy = LARGEUR / 2, haut - 24 - rayon * 1.48
+    poses, textes = [], []
+    for rang, cercle in enumerate(cercles):
+        verifier("cercle", cercle, ("texte", "famille"), ("detail",))
+        ou = f"cercle « {cercle['texte']} »"
+        angle = (0, 120, 240)[rang]
+        x, y = _point(cx, cy, rayon * 0.74, angle)
+        nom = famille(ou, cercle["famille"])
+        poses.append({"x": x, "y": y, "r": rayon, "famille": nom})
+        tx, ty = _point(cx, cy, rayon * (1.2 if rang == 0 else 1.16), angle + (0, -4, 4)[rang])
+        bloc = [(lignes(ou, cercle["texte"], rayon * 1.15, corps, True), corps, True)]
+        textes += empiler(bloc, tx, ty - hauteur(bloc) / 2)
+        if cercle.get("detail"):
+            textes += _legender(ou, cercle["detail"], poses[-1], rang, petit)
+    for rang, commun in enumerate(donnees.get("communs", [])):
+        x, y = _point(cx, cy, rayon * 0.62, (60, 180, 300)[rang])
+        bloc = [(lignes("intersection", commun, rayon * 0.56, petit), petit, False)]
+        textes += empiler(bloc, x, y - hauteur(bloc) / 2)
+    centre = donnees["centre"]
+    verifier("centre", centre, ("texte",), ("detail",))
+    bloc = [(lignes("centre", centre["texte"], rayon * 0.62, corps + 4, True), corps + 4, True)]
+    if centre.get("detail"):
+        bloc.append((lignes("centre", centre["detail"], rayon * 0.62, petit), petit, False))
+    textes += empiler(bloc, cx, cy - hauteur(bloc) / 2)
+    return {"hauteur": haut, "cercles": poses, "textes": textes}
+
+
+def _legender(
+    ou: str, texte: str, cercle: Mapping[str, Any], rang: int, taille: float
+) -> list[Any]:
+    """Pose ce qu’apporte une discipline à côté de son cercle."""
+    sens = (1, 1, -1)[rang]
+    bord = cercle["x"] + sens * (cercle["r"] + 28)
+    place = LARGEUR - 32 - bord if sens > 0 else bord - 32
+    bloc = [(lignes(ou, texte, place, taille), taille, False)]
+    return empiler(bloc, bord, cercle["y"] - hauteur(bloc) / 2, "start" if sens > 0 else "end")
