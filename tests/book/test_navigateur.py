@@ -1,19 +1,16 @@
 """Le livre construit, ouvert dans un vrai Chromium dont le réseau est coupé."""
 
 import functools
-import os
-import shutil
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from publication.depot import RACINE, lire_sommaire
 from publication.serveur import preparer
 
-RESEAU_COUPE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 TELEPHONE = {"width": 390, "height": 844}
 CHAPITRES = [page.rsplit(".", 1)[0] + ".html" for page in lire_sommaire(RACINE)]
 PAGES = ["index.html", *CHAPITRES, "search.html"]
@@ -76,23 +73,6 @@ CONTENU = """() => {
   contenu.theme.push(document.body.textContent);
   return contenu;
 }"""
-
-
-@pytest.fixture(scope="session")
-def navigateur():
-    """Un Chromium sans réseau ; son absence est un échec, pas un test passé sous silence."""
-    noms = ("chromium", "chromium-browser", "google-chrome")
-    chemin = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, noms)), None)
-    if chemin is None:
-        pytest.fail(
-            "Chromium est introuvable : installez-le (« apt-get install chromium » sur Debian) "
-            "ou donnez son chemin dans la variable CHROMIUM.",
-            pytrace=False,
-        )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chemin, args=[RESEAU_COUPE])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
