@@ -52,9 +52,8 @@ def lire_notebooks(racine: Path) -> list[Notebook]:
     commun, propre_au_livre = _socles(racine)
     notebooks: list[Notebook] = []
     precedent: list[str] = []
-    for chemin in lire_sommaire(racine):
-        if not chemin.endswith(".ipynb"):
-            continue
+    chemins = [chemin for chemin in lire_sommaire(racine) if chemin.endswith(".ipynb")]
+    for chemin in chemins:
         notebook = Notebook(chemin, _lire(racine / chemin, chemin), socle=commun)
         notebook.amont = list(notebook.contenu["metadata"].get("depend_de", []))
         if notebook.dans_la_chaine:
@@ -62,6 +61,8 @@ def lire_notebooks(racine: Path) -> list[Notebook]:
             precedent = [chemin]
         else:
             notebook.socle += propre_au_livre
+        if notebook.contenu["metadata"].get("lit_les_notebooks"):
+            notebook.socle += empreinte_fichiers(racine, [racine / c for c in chemins])
         notebooks.append(notebook)
     return _ordonner(notebooks)
 
@@ -110,12 +111,9 @@ def _socles(racine: Path) -> tuple[str, str]:
     paquet = racine / "notebooks" / "mlops_demo"
     commun = [f for motif in ("*.py", "*.yaml", "*.sql") for f in paquet.rglob(motif)]
     commun += [racine / "requirements" / "lock.txt", racine / "data" / "SHA256SUMS"]
-    livre = [f for f in (racine / "book" / "donnees").rglob("*") if f.is_file()]
-    publication = racine / "book" / "publication"
-    livre += [publication / "tableaux.py", publication / "typographie.py"]
-    schemas = ("schemas", "flux", "anneaux", "dessin", "mesure")
-    livre += [publication / f"{module}.py" for module in schemas]
-    livre += list((publication / "gabarits").glob("*.j2"))
+    livre = [racine / "book" / "references.bib"]
+    livre += [f for f in (racine / "book" / "donnees").rglob("*") if f.is_file()]
+    livre += [f for m in ("*.py", "*.j2") for f in (racine / "book" / "publication").rglob(m)]
     python = ".".join(map(str, sys.version_info[:2]))
     return python + empreinte_fichiers(racine, commun), empreinte_fichiers(racine, livre)
 
