@@ -105,23 +105,22 @@ def _ordonnancer(
 def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: Suivi) -> None:
     """Exécute un notebook, puis seulement après garde sa copie et son relevé.
 
-    Passé ses imports, il attend que son amont soit fini ; cette attente n’est pas de sa durée.
+    Passé ses imports, il attend que son amont soit fini : sa durée ne se compte que de là.
     """
-    debut = time.monotonic()
+    lancement = debut = time.monotonic()
     document = nbformat.from_dict(notebook.contenu)
     premiere = _premiere_cellule_utile(document)
     sonde = SondeMemoire()
     gestionnaire = AsyncKernelManager(kernel_name="python3")
-    cle, attente = "", 0.0
+    cle = ""
 
     def cellule_commencee(cell_index: int, **_: Any) -> None:
-        nonlocal cle, attente
+        nonlocal cle, debut
         sonde.suivre(gestionnaire.provisioner.pid)
         if cell_index == premiere:
-            arret = time.monotonic()
             for execution in amont:
                 execution.result()
-            attente = time.monotonic() - arret
+                debut = time.monotonic()
             cle = notebook.cle(racine)
             suivi.debut(notebook.chemin)
         if cell_index >= premiere:
@@ -158,21 +157,21 @@ def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: S
         run_sync(gestionnaire.shutdown_kernel)()
 
     _verifier_complet(notebook, execute)
-    duree = time.monotonic() - debut - attente
+    fin = time.monotonic()
     texte = nbformat.writes(execute)
     ecrire(copie_executee(racine, notebook.chemin), texte)
     cellules = [(c, c.metadata.papermill.duration or 0) for c in execute.cells]
     releve = Releve(
         cle=cle,
         empreinte=empreinte(texte),
-        duree=round(duree, 2),
-        noyau=round(duree + attente - sum(secondes for _, secondes in cellules), 2),
+        duree=round(fin - debut, 2),
+        noyau=round(fin - lancement - sum(secondes for _, secondes in cellules), 2),
         imports=round(sum(s for c, s in cellules if _importe(c)), 2),
         memoire_mo=round(sonde.pointe / 1e6),
         resultat=_garder_resultat(racine, notebook) if notebook.dans_la_chaine else None,
     )
     ecrire_json(fichier_releve(racine, notebook.chemin), asdict(releve))
-    suivi.fin(notebook.chemin, duree)
+    suivi.fin(notebook.chemin, fin - debut)
 
 
 def _garder_resultat(racine: Path, notebook: Notebook) -> dict[str, Any]:

@@ -16,11 +16,11 @@ def recapituler(etapes: list[tuple[str, dict[str, Any]]], total: float, largeur:
         lignes.append(f"{Path(chemin).stem:22}{''.join(f'{c:>10}' for c in chiffres)}")
         resume = releve["resultat"]["resume"]
         lignes += textwrap.wrap(resume, largeur, initial_indent="  ", subsequent_indent="  ")
-    somme = {c: sum(releve[c] for _, releve in etapes) for c in ("duree", "noyau", "imports")}
+    somme = {c: sum(releve[c] for _, releve in etapes) for c in ("noyau", "imports")}
     lignes.append(
-        f"Total : {_secondes(total)}. Somme des étapes : {_secondes(somme['duree'])}, dont noyaux "
-        f"{_secondes(somme['noyau'])} et imports {_secondes(somme['imports'])}, faits en partie "
-        "pendant l’étape précédente."
+        f"Total : {_secondes(total)}, préparation comprise. Dès la deuxième étape, le noyau démarre "
+        f"({_secondes(somme['noyau'])} en tout) et importe ({_secondes(somme['imports'])}) pendant "
+        "la précédente : sa durée ne les compte pas."
     )
     return "\n".join(lignes)
 

@@ -26,10 +26,38 @@ def test_chaine_complete(depot):
     releve = lire_releve(depot, "notebooks/42_second.ipynb")
     assert releve["resultat"] == {"notebook": "42_second", "resume": "Fait."}
     assert releve["memoire_mo"] > 10, "La mémoire du noyau n’a pas été mesurée."
-    assert 0 < releve["noyau"] <= releve["duree"]
+    assert releve["noyau"] > 0
     # Et l’écran nomme chaque notebook, et rien n’est plus à faire
     assert "[4/4] accueil : exécuté en" in ecran
     assert perimes(depot, lire_notebooks(depot)) == [], "Une exécution réussie vaut mise à jour."
+
+
+def test_noyau_en_avance_mais_rien_d_autre(depot):
+    # Étant donné une étape d’une seconde, et une suivante qui note si elle l’a vue finie
+    premiere, seconde = (depot / "notebooks" / f"4{n}.ipynb" for n in ("1_premier", "2_second"))
+    preparer(premiere, "import time\ntime.sleep(1)", "open('finie', 'w').close()")
+    voir = "open({!r}, 'w').write(str(os.path.exists('finie')))"
+    preparer(seconde, "import os\n_ = " + voir.format("imports"), "_ = " + voir.format("suite"))
+    # Quand tout s’exécute
+    executer_tout(depot)
+    # Alors elle a importé pendant la première, et attendu sa fin pour la suite
+    lus = {nom: (depot / "notebooks" / nom).read_text() for nom in ("imports", "suite")}
+    assert lus == {"imports": "False", "suite": "True"}
+
+
+def preparer(fichier, imports, suite):
+    """Donne à un notebook une cellule d’imports, et une ligne de plus à la dernière."""
+    notebook = nbformat.read(fichier, as_version=4)
+    notebook.cells.insert(2, nbformat.v4.new_code_cell(imports, id="imports"))
+    notebook.cells[-1].source = f"{suite}\n{notebook.cells[-1].source}"
+    nbformat.write(notebook, fichier)
+
+
+def test_echec_de_l_amont_libere_celui_qui_l_attend(depot, modifier):
+    modifier(depot / "notebooks" / "41_premier.ipynb", 2, "raise ValueError('panne')")
+    with pytest.raises(ErreurPublication, match="41_premier.*panne"):
+        executer_tout(depot)
+    assert lire_releve(depot, "notebooks/42_second.ipynb") == {}
 
 
 def test_dossier_du_notebook_et_chemins_absolus(depot, modifier):

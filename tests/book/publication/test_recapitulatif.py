@@ -16,6 +16,6 @@ def test_recapitulatif():
     assert "410 Mo" in texte
     assert "  Tout est chargé." in texte
     assert "Total : 30,0 s" in texte
-    assert "préparation 5,3 s" in texte
-    assert "imports 5,0 s" in texte
+    assert "démarre (2,0 s en tout)" in texte
+    assert "importe (5,0 s)" in texte
     assert max(len(ligne) for ligne in texte.splitlines()[:-1]) <= 88
