@@ -53,11 +53,21 @@ def moteur() -> sa.Engine:
     return sa.create_engine(url_avec_schema(schema()), pool_pre_ping=True)
 
 
+@functools.cache
+def _source_en_bloc() -> adbc.Connection:
+    """Connexion ADBC à cloner : en ouvrir une autre relirait tous les types de Postgres."""
+    adresse = url_avec_schema(schema()).set(drivername="postgresql")
+    return adbc.connect(adresse.render_as_string(hide_password=False), autocommit=True)
+
+
 def oublier() -> None:
     """Ferme les connexions et oublie l’adresse (fin de séance, changement de base)."""
     if moteur.cache_info().currsize:
         moteur().dispose()
     moteur.cache_clear()
+    if _source_en_bloc.cache_info().currsize:
+        _source_en_bloc().close()
+    _source_en_bloc.cache_clear()
     url.cache_clear()
     _preparee.cache_clear()
 
@@ -93,8 +103,7 @@ def _connexion() -> Iterator[sa.Connection]:
 def transaction_en_bloc() -> Iterator[adbc.Connection]:
     """Connexion ADBC (COPY binaire) dans une transaction : validée en entier, ou pas du tout."""
     _preparee()
-    adresse = url_avec_schema(schema()).set(drivername="postgresql")
-    with adbc.connect(adresse.render_as_string(hide_password=False)) as connexion:
+    with _source_en_bloc().adbc_clone() as connexion:
         try:
             yield connexion
         except BaseException:
