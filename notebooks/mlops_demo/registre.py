@@ -10,6 +10,8 @@ from importlib.metadata import version as version_du_paquet
 
 import mlflow
 import mlflow.sklearn
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store
 import pandas as pd
 import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
