@@ -1,6 +1,7 @@
 """Lancer des processus qui ne survivent pas à celui qui les a lancés."""
 
 import ctypes
+import functools
 import signal
 import socket
 import subprocess
@@ -17,12 +18,13 @@ from mlops_demo.configuration import ErreurUtilisateur
 def mourir_avec_le_parent(recu: int = signal.SIGTERM) -> Callable[[], None]:
     """Fonction à donner en ``preexec_fn`` : sous Linux, le noyau enverra ce signal à l’enfant."""
 
-    def demander() -> None:
-        if sys.platform == "linux":
-            pr_set_pdeathsig = 1
-            ctypes.CDLL(None).prctl(pr_set_pdeathsig, recu)
+    return functools.partial(_demander_la_mort, recu)
 
-    return demander
+
+def _demander_la_mort(recu: int) -> None:
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, recu)
 
 
 def port_libre() -> int:

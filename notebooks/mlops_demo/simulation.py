@@ -1,7 +1,7 @@
 """L’année rejouée mois après mois : prédire, attendre les retards, mesurer, décider."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -244,7 +244,8 @@ def enregistrer_mesures(campagne: int, bilan: Mois, vols: int) -> None:
 def rejouer(
     scenario: str,
     politique: Politique | None = None,
-    part_derive: dict[pd.Timestamp, float] | None = None,
+    derives: dict[pd.Timestamp, Future[float]] | None = None,
+    annee: pd.DataFrame | None = None,
 ) -> Iterator[Mois]:
     """Rejoue avril à décembre à partir du premier champion.
 
@@ -254,14 +255,15 @@ def rejouer(
     Args:
         scenario: nom sous lequel garder prédictions et mesures.
         politique: quand réentraîner ; jamais si ``None``.
-        part_derive: part des variables en dérive, par mois, si on l’a calculée.
+        derives: par mois, la part des variables en dérive qu’un autre processus calcule.
+        annee: les vols de l’année, si l’appelant les a déjà lus.
 
     Yields:
         Le bilan de chaque mois, au fur et à mesure.
     """
     version = repartir(MISE_EN_SERVICE)
     servi = registre.charger(version)
-    annee = exemples(DEBUT, FIN)
+    annee = exemples(DEBUT, FIN) if annee is None else annee
     mois_de = annee["flight_date"].dt.to_period("M").dt.to_timestamp()
     scores_appris = entrainement.probabilites(servi.pipeline, annee[mois_de < MISE_EN_SERVICE])
     auc_reference = registre.essai_de(version)["auc"]
@@ -274,8 +276,8 @@ def rejouer(
         connus = vols["late"].notna().to_numpy()
         mesures = evaluation.mesurer(vols["late"].to_numpy()[connus], probas[connus])
         mesures["psi_score"] = evaluation.psi(scores_appris, probas)
-        if part_derive:
-            mesures["part_derive"] = part_derive[mois]
+        if derives:
+            mesures["part_derive"] = derives[mois].result()
         bilan = Mois(
             mois, servi.version, mesures, supervision.alertes(mesures, auc_reference), probas=probas
         )

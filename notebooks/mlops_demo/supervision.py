@@ -4,12 +4,16 @@ Seul module qui importe Evidently, et seulement quand on s’en sert : cet impor
 secondes.
 """
 
+import importlib
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 from IPython.display import HTML
 
+from mlops_demo import processus
 from mlops_demo.features import CATEGORIES, NOMBRES
 
 CALIBRATION = "calibration"
@@ -64,6 +68,23 @@ def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None)
         ENTREES: (mesures.get("part_derive") or 0) > alarmes.part_derive_max,
     }
     return [nom for nom, levee in levees.items() if levee]
+
+
+def atelier() -> ProcessPoolExecutor:
+    """Processus à part où Evidently s’importe et calcule pendant que le notebook avance.
+
+    Ses calculs se demandent par ``submit``, s’attendent par ``result`` ; ``shutdown`` l’arrête.
+    Un processus neuf (``spawn``) ne copie pas les fils d’exécution du notebook.
+    """
+    executant = ProcessPoolExecutor(1, get_context("spawn"), processus.mourir_avec_le_parent())
+    executant.submit(importer_evidently)
+    return executant
+
+
+def importer_evidently() -> None:
+    """Fait d’avance l’import d’Evidently, le plus long de la démonstration."""
+    for module in ("evidently.metrics", "evidently.presets"):
+        importlib.import_module(module)
 
 
 def _jeu(exemples: pd.DataFrame):
