@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from mlops_demo.configuration import ErreurUtilisateur
 
@@ -54,9 +55,26 @@ def _nettoyer(_: argparse.Namespace) -> int:
     return 0
 
 
+class Analyseur(argparse.ArgumentParser):
+    """Un analyseur d’arguments qui parle français."""
+
+    def __init__(self, **reglages: object) -> None:
+        super().__init__(**reglages, add_help=False)
+        self._positionals.title = "arguments"
+        self.add_argument("-h", "--help", action="help", help="montrer cette aide")
+
+    def error(self, message: str) -> NoReturn:
+        """Dit où trouver de l’aide, et s’arrête avec le code 2."""
+        self.exit(
+            2,
+            f"Erreur : commande incomplète ou inconnue. « {self.prog} --help » dit ce qu’elle "
+            "attend.\n",
+        )
+
+
 def analyseur() -> argparse.ArgumentParser:
     """Décrit les commandes."""
-    racine = argparse.ArgumentParser(prog="mlops-demo", description=__doc__)
+    racine = Analyseur(prog="mlops-demo", description="Commandes de la démonstration.")
     commandes = racine.add_subparsers(required=True, metavar="commande")
     lab = commandes.add_parser("lab", help="ouvrir JupyterLab, Postgres et MLflow")
     lab.add_argument("--port", type=int, default=8888, help="port de JupyterLab")

@@ -1,0 +1,23 @@
+"""La ligne de commande dit, en français, ce qu’elle attend."""
+
+import pytest
+from mlops_demo.__main__ import analyseur
+
+
+@pytest.mark.parametrize("arguments", [[], ["recevoir"], ["inconnue"], ["lab", "--port", "x"]])
+def test_commande_mal_ecrite(arguments, capsys):
+    with pytest.raises(SystemExit) as arret:
+        analyseur().parse_args(arguments)
+    assert arret.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("Erreur : ") and "--help" in message, message
+
+
+@pytest.mark.parametrize("commande", [[], ["recevoir"], ["retour-arriere"]])
+def test_aide_en_francais(commande, capsys):
+    with pytest.raises(SystemExit) as arret:
+        analyseur().parse_args([*commande, "--help"])
+    assert arret.value.code == 0
+    aide = capsys.readouterr().out
+    assert "montrer cette aide" in aide
+    assert "show this help" not in aide and "positional" not in aide, aide
