@@ -10,7 +10,8 @@ def test_commande_mal_ecrite(arguments, capsys):
         analyseur().parse_args(arguments)
     assert arret.value.code == 2
     message = capsys.readouterr().err
-    assert message.startswith("Erreur : ") and "--help" in message, message
+    assert message.startswith("Erreur : "), message
+    assert "--help" in message, message
 
 
 @pytest.mark.parametrize("commande", [[], ["recevoir"], ["retour-arriere"]])
@@ -20,4 +21,5 @@ def test_aide_en_francais(commande, capsys):
     assert arret.value.code == 0
     aide = capsys.readouterr().out
     assert "montrer cette aide" in aide
-    assert "show this help" not in aide and "positional" not in aide, aide
+    assert "show this help" not in aide, aide
+    assert "positional" not in aide, aide
