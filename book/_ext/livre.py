@@ -1,4 +1,4 @@
-"""Extension Sphinx du livre : encadrés, figures, descriptions, français et accessibilité.
+"""Extension Sphinx du livre : encadrés, figures, renvois, descriptions, français, accessibilité.
 
 Le thème laisse des textes en anglais et du JavaScript inutile. On les remplace dans les pages
 finies, et un texte à remplacer qui ne s’y trouve plus arrête la construction : une mise à jour
@@ -7,7 +7,8 @@ du thème se voit, au lieu de défaire ces corrections en silence.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from docutils import nodes
 from publication.typographie import insecables
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.search import languages
 from sphinx.search.fr import SearchFrench
@@ -31,6 +33,14 @@ ENCADRES = {
 
 # Les rapports sont copiés à la racine du livre, où la fabrication vérifie qu’ils sont tous.
 RAPPORT = re.compile(r"(\.\./)*rapports/[^/]+\.html")
+
+# Un lien vers un notebook du livre, ou vers une ancre de la page, dans une sortie HTML.
+LIEN = re.compile(r'href="(?:(?P<chemin>[^":#]+)\.ipynb)?(?:#(?P<ancre>[^"]+))?"')
+ANCRE = re.compile(r'<[^>]*\bid="([^"]+)"')
+# Un tableau avec une légende, et son nom s’il en a un.
+TABLEAU = re.compile(r'<table(?:[^>]*\bid="(?P<nom>[^"]+)")?[^>]*>\s*<caption[^>]*>')
+# Le texte d’un renvoi que remplace le numéro de sa cible.
+RENVOIS = {"figure", "tableau"}
 
 # Ce dont le texte ne se retouche pas : du code, du HTML.
 TEL_QUEL = (nodes.literal, nodes.FixedTextElement, nodes.raw)
@@ -114,7 +124,11 @@ def transformer(app: Sphinx, doctree: nodes.document) -> None:
     for image in list(doctree.findall(nodes.image)):
         legender(image)
     for renvoi in list(doctree.findall(pending_xref)):
-        lier_rapport(renvoi)
+        if not lier_rapport(renvoi):
+            viser(renvoi, app.env.docname)
+    for renvoi in doctree.findall(nodes.reference):
+        if "refid" in renvoi:
+            renvoi["cible"] = (app.env.docname, renvoi["refid"])
     for texte in list(doctree.findall(nodes.Text)):
         if not any(isinstance(parent, TEL_QUEL) for parent in ascendance(texte)):
             texte.parent.replace(texte, nodes.Text(insecables(texte.astext())))
@@ -160,24 +174,171 @@ def legender(image: nodes.image) -> None:
     paragraphe.replace_self(figure)
 
 
-def lier_rapport(renvoi: pending_xref) -> None:
+def lier_rapport(renvoi: pending_xref) -> bool:
     """Fait un lien ordinaire vers un rapport, fichier du livre que Sphinx ne connaît pas."""
-    if RAPPORT.fullmatch(renvoi["reftarget"]):
-        lien = nodes.reference(refuri=renvoi["reftarget"])
+    if not RAPPORT.fullmatch(renvoi["reftarget"]):
+        return False
+    lien = nodes.reference(refuri=renvoi["reftarget"])
+    lien += renvoi.children
+    renvoi.replace_self(lien)
+    return True
+
+
+def viser(renvoi: pending_xref, page: str) -> None:
+    """Note la page et l’ancre que vise un lien, que MyST ne cherche que parmi les titres."""
+    if renvoi.get("refdomain") == "doc":
+        cible, ancre = renvoi["reftarget"], renvoi.get("reftargetid")
+    else:
+        chemin, _, ancre = renvoi["reftarget"].rpartition("#")
+        cible = situer(page, chemin.removesuffix(".ipynb")) if chemin else page
+    if ancre:
+        lien = nodes.reference(cible=(cible, ancre), refuri=f"#{ancre}")
         lien += renvoi.children
         renvoi.replace_self(lien)
+
+
+def situer(page: str, chemin: str) -> str:
+    """Donne le nom, depuis la racine du livre, d’un chemin relatif à une page."""
+    return (Path("/", page).parent / chemin).resolve().relative_to("/").as_posix()
+
+
+@dataclass
+class Index:
+    """Ce à quoi le livre peut renvoyer : les ancres de chaque page, et ce qui est numéroté."""
+
+    ancres: dict[str, set[str]] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
+    numeros: dict[str, int] = field(default_factory=dict)
+    premier_tableau: dict[str, int] = field(default_factory=dict)
+
+    def resoudre(self, page: str, ancre: str) -> tuple[str, str] | None:
+        """Donne la page et l’ancre visées ; une figure ou un tableau se trouve d’où l’on est."""
+        if ancre not in self.ancres.get(page, ()) and ancre in self.numeros:
+            page = self.pages[ancre]
+        return (page, ancre) if ancre in self.ancres.get(page, ()) else None
+
+
+def indexer(env: BuildEnvironment) -> Index:
+    """Relève les ancres de toutes les pages, et numérote les tableaux dans l’ordre du sommaire."""
+    index, suivant = Index(), 1
+    for page in dans_l_ordre(env, env.config.root_doc):
+        doctree = env.get_doctree(page)
+        ancres = {nom for noeud in doctree.findall(nodes.Element) for nom in noeud["ids"]}
+        index.premier_tableau[page] = suivant
+        for brut in sorties_html(doctree):
+            ancres.update(ANCRE.findall(brut.astext()))
+            for tableau in TABLEAU.finditer(brut.astext()):
+                if tableau["nom"]:
+                    index.numeros[tableau["nom"]] = suivant
+                    index.pages[tableau["nom"]] = page
+                suivant += 1
+        for nom, numero in env.toc_fignumbers.get(page, {}).get("figure", {}).items():
+            index.numeros[nom] = numero[-1]
+            index.pages[nom] = page
+        index.ancres[page] = ancres
+    return index
+
+
+def dans_l_ordre(env: BuildEnvironment, page: str) -> Iterator[str]:
+    """Donne les pages dans l’ordre du sommaire."""
+    yield page
+    for enfant in env.toctree_includes.get(page, ()):
+        yield from dans_l_ordre(env, enfant)
+
+
+def sorties_html(doctree: nodes.document) -> Iterator[nodes.raw]:
+    """Donne le HTML que les cellules ont affiché."""
+    return (brut for brut in doctree.findall(nodes.raw) if "html" in brut["format"].split())
+
+
+def verifier(app: Sphinx, env: BuildEnvironment) -> None:
+    """Vérifie que chaque lien mène à une ancre du livre.
+
+    Raises:
+        ExtensionError: si un lien mène à une ancre absente ; le message les donne tous.
+    """
+    env.livre = index = indexer(env)
+    perdus = [
+        f"{page} → {cible}#{ancre}"
+        for page in index.ancres
+        for cible, ancre in cibles(env.get_doctree(page), page)
+        if not index.resoudre(cible, ancre)
+    ]
+    if perdus:
+        liste = " ; ".join(sorted(set(perdus)))
+        raise ExtensionError(f"des liens mènent à des ancres absentes du livre : {liste}.")
+
+
+def cibles(doctree: nodes.document, page: str) -> Iterator[tuple[str, str]]:
+    """Donne les pages et les ancres que visent les liens d’une page."""
+    yield from (lien["cible"] for lien in doctree.findall(nodes.reference) if "cible" in lien)
+    for brut in sorties_html(doctree):
+        for lien in LIEN.finditer(brut.astext()):
+            if lien["ancre"]:
+                yield situer(page, lien["chemin"]) if lien["chemin"] else page, lien["ancre"]
+
+
+def resoudre(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Écrit l’adresse des liens et le numéro des tableaux, dans le texte et dans les sorties."""
+    index: Index = app.env.livre
+    for lien in doctree.findall(nodes.reference):
+        if "cible" in lien:
+            cible, ancre = index.resoudre(*lien["cible"])
+            lien.attributes.pop("refid", None)
+            lien["refuri"] = adresse(app, page, cible, ancre)
+            lien["internal"] = True
+            mot = lien.astext().lower()
+            if ancre in index.numeros and mot in RENVOIS:
+                texte = f"{lien.astext()}\u00a0{index.numeros[ancre]}"
+                lien.clear()
+                lien.append(nodes.Text(texte))
+    numero = index.premier_tableau[page]
+    for brut in list(sorties_html(doctree)):
+        texte = lier_pages(brut.astext(), index, app, page)
+        texte, combien = numeroter(texte, numero)
+        numero += combien
+        brut.replace_self(nodes.raw("", texte, **brut.attributes))
+
+
+def adresse(app: Sphinx, page: str, cible: str, ancre: str) -> str:
+    """Donne l’adresse d’une ancre, relative à la page d’où l’on part."""
+    base = "" if cible == page else app.builder.get_relative_uri(page, cible)
+    return f"{base}#{ancre}" if ancre else base
+
+
+def lier_pages(corps: str, index: Index, app: Sphinx, page: str) -> str:
+    """Fait mener à leurs pages les liens d’une sortie vers les notebooks du livre."""
+
+    def remplacer(lien: re.Match[str]) -> str:
+        cible, ancre = situer(page, lien["chemin"]) if lien["chemin"] else page, lien["ancre"]
+        if cible not in index.ancres:
+            return lien[0]
+        cible, ancre = index.resoudre(cible, ancre) if ancre else (cible, "")
+        return f'href="{adresse(app, page, cible, ancre)}"'
+
+    return LIEN.sub(remplacer, corps)
+
+
+def numeroter(corps: str, premier: int) -> tuple[str, int]:
+    """Écrit le numéro de chaque tableau devant sa légende ; donne aussi leur nombre."""
+    combien = 0
+
+    def remplacer(debut: re.Match[str]) -> str:
+        nonlocal combien
+        combien += 1
+        return f'{debut[0]}<span class="caption-number">Tableau {premier + combien - 1}. </span>'
+
+    return TABLEAU.sub(remplacer, corps), combien
 
 
 def completer_page(
     app: Sphinx, page: str, modele: str, contexte: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Ajoute la description de la page et fait mener les liens entre notebooks à leurs pages."""
+    """Ajoute la description de la page."""
     description = f'<meta name="description" content="{escape(decrire(app, doctree))}">'
     contexte["metatags"] = contexte.get("metatags", "") + description
     if contexte.get("title") == app.config.html_title:
         contexte["docstitle"] = ""
-    if "body" in contexte:
-        contexte["body"] = lier_pages(contexte["body"], app.env.found_docs, page)
 
 
 def decrire(app: Sphinx, doctree: nodes.document | None) -> str:
@@ -185,17 +346,6 @@ def decrire(app: Sphinx, doctree: nodes.document | None) -> str:
     paragraphe = next(doctree.findall(nodes.paragraph), None) if doctree else None
     texte = " ".join((paragraphe.astext() if paragraphe else app.config.html_title).split())
     return texte if len(texte) <= 160 else texte[:160].rsplit(" ", 1)[0] + "…"
-
-
-def lier_pages(corps: str, pages: Iterable[str], page: str) -> str:
-    """Remplace, dans les sorties de cellules, « x.ipynb » par « x.html » si x est du livre."""
-    dossier = Path("/", page).parent
-
-    def remplacer(lien: re.Match[str]) -> str:
-        cible = (dossier / lien["cible"]).resolve().relative_to("/").as_posix()
-        return f'href="{lien["cible"]}.html{lien["ancre"]}"' if cible in pages else lien[0]
-
-    return re.sub(r'href="(?P<cible>[^":#]+)\.ipynb(?P<ancre>(?:#[^"]*)?)"', remplacer, corps)
 
 
 def finir(app: Sphinx, erreur: Exception | None) -> None:
@@ -271,6 +421,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Branche l’extension sur Sphinx."""
     languages["fr"] = RechercheSansAccent
     app.connect("doctree-read", transformer)
+    app.connect("env-check-consistency", verifier)
+    app.connect("doctree-resolved", resoudre)
     app.connect("html-page-context", completer_page)
     # Après sphinx_external_toc, qui écrit aussi index.html à la fin.
     app.connect("build-finished", finir, priority=900)

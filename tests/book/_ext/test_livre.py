@@ -1,13 +1,18 @@
 """Les transformations de l’extension Sphinx, une à une."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from docutils import nodes
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import docutils_namespace
 
 RACINE = Path(__file__).resolve().parents[3]
 
@@ -94,18 +99,105 @@ def test_espaces_du_texte_mais_pas_du_code(livre):
     assert document.astext() == "Pourquoi\u202f? a ? b : c"
 
 
-def test_liens_entre_notebooks(livre):
-    # Étant donné une sortie de cellule qui renvoie à des notebooks
-    corps = (
-        '<a href="../notebooks/41_donnees.ipynb">a</a> <a href="voisin.ipynb">b</a> '
-        '<a href="https://exemple.fr/x.ipynb">c</a> <a href="inconnu.ipynb">d</a>'
+PREMIERE = """
+# Première
+
+Voir le [drift](annexes.ipynb#terme-drift), la [figure](#fig-b), le [tableau](annexes.ipynb#tab-b)
+et [le même](#tab-b).
+"""
+
+TABLEAU = (
+    '<table class="tableau" id="tab-{nom}"><caption>Légende</caption><tbody><tr><td>'
+    '<a href="premiere.ipynb">p</a> <a href="annexes.ipynb#{ancre}">a</a> '
+    '<a href="https://exemple.fr/x.ipynb">e</a> <a href="inconnu.ipynb">i</a>'
+    "</td></tr></tbody></table>"
+)
+
+
+@pytest.fixture
+def construire(livre, tmp_path, monkeypatch):
+    """Construit un livre de deux pages et donne le HTML de chacune."""
+
+    def notebook(nom, texte, *sorties):
+        noyau = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        cellules = [new_markdown_cell(texte)]
+        for donnees, reglages in sorties:
+            sortie = new_output("display_data", donnees)
+            cellules.append(new_code_cell("1", outputs=[sortie], metadata=reglages))
+        document = new_notebook(cells=cellules, metadata={"kernelspec": noyau})
+        nbformat.write(document, tmp_path / f"{nom}.ipynb")
+
+    def figure(nom):
+        svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
+        reglages = {"figure": {"name": f"fig-{nom}", "caption": f"Figure {nom}."}}
+        return {"image/svg+xml": svg}, {"mystnb": reglages | {"image": {"alt": "Un carré."}}}
+
+    def html(nom, ancre):
+        return {"text/html": TABLEAU.format(nom=nom, ancre=ancre)}, {}
+
+    def lancer(premiere=PREMIERE, ancre="terme-drift"):
+        (tmp_path / "index.md").write_text("# Livre\n\n```{toctree}\npremiere\nannexes\n```\n")
+        notebook("premiere", premiere, figure("a"), html("a", ancre))
+        terme = {"text/html": '<dl><dt id="terme-drift">drift</dt><dd>dérive</dd></dl>'}, {}
+        notebook("annexes", "# Annexes", terme, figure("b"), html("b", ancre))
+        reglages = {
+            "extensions": ["myst_nb", "livre"],
+            "nb_execution_mode": "off",
+            "numfig": True,
+            "html_theme": "basic",
+        }
+        monkeypatch.setitem(sys.modules, "livre", livre)
+        monkeypatch.setattr(livre, "finir", lambda app, erreur: None)
+        dossier = str(tmp_path)
+        with docutils_namespace():
+            app = Sphinx(
+                dossier, None, f"{dossier}/html", f"{dossier}/doctrees", "html", reglages,
+                status=None, warning=None, warningiserror=True,
+            )  # fmt: skip
+            app.build()
+        pages = ("premiere", "annexes")
+        return [(tmp_path / "html" / f"{page}.html").read_text() for page in pages]
+
+    return lancer
+
+
+def test_renvois_numerotes(construire):
+    # Étant donné deux pages, chacune avec une figure et un tableau, qui se citent
+    premiere, annexes = construire()
+    # Alors les liens trouvent leur page, et les mots « figure » et « tableau » leur numéro
+    assert 'href="annexes.html#terme-drift">' in premiere
+    assert 'href="annexes.html#fig-b">figure\u00a02</a>' in premiere
+    assert 'href="annexes.html#tab-b">tableau\u00a02</a>' in premiere
+    assert re.search('href="annexes.html#tab-b"><span[^>]*>le même<', premiere), (
+        "Autre texte gardé."
     )
-    pages = {"notebooks/41_donnees", "book/voisin"}
-    # Alors ceux du livre mènent à leur page, les autres restent
-    assert livre.lier_pages(corps, pages, "book/accueil") == (
-        '<a href="../notebooks/41_donnees.html">a</a> <a href="voisin.html">b</a> '
-        '<a href="https://exemple.fr/x.ipynb">c</a> <a href="inconnu.ipynb">d</a>'
-    )
+    # Et les tableaux sont numérotés dans l’ordre du sommaire
+    for page, numero in ((premiere, 1), (annexes, 2)):
+        assert f'<span class="caption-number">Tableau {numero}. </span>Légende' in page
+
+
+def test_liens_des_sorties(construire):
+    premiere, annexes = construire()
+    assert '<a href="premiere.html">p</a> <a href="#terme-drift">a</a>' in annexes
+    assert '<a href="annexes.html#terme-drift">a</a>' in premiere
+    for intact in ("https://exemple.fr/x.ipynb", "inconnu.ipynb"):
+        assert f'href="{intact}"' in premiere, "Ce qui n’est pas du livre ne change pas."
+
+
+@pytest.mark.parametrize(
+    ("ecart", "perdu"),
+    [
+        ({"premiere": "# P\n\n[x](annexes.ipynb#terme-absent)"}, "premiere → annexes#terme-absent"),
+        ({"premiere": "# P\n\n[x](absente.ipynb#ref-K23)"}, "premiere → absente#ref-K23"),
+        ({"premiere": "# P\n\n[figure](#fig-absente)"}, "premiere → premiere#fig-absente"),
+        ({"ancre": "ref-absente"}, "annexes → annexes#ref-absente"),
+    ],
+)
+def test_ancre_absente(construire, ecart, perdu):
+    # Étant donné un lien du texte ou d’une sortie vers une ancre qui n’existe pas
+    # Alors la construction s’arrête en nommant la page et l’ancre
+    with pytest.raises(ExtensionError, match=f"ancres absentes du livre.*{perdu}"):
+        construire(**ecart)
 
 
 def page_du_theme(livre):

@@ -1,0 +1,100 @@
+import nbformat
+import pytest
+from publication import annexes
+from publication.annexes import Entree, Entrees, Page, ancre, index_des_outils, lire_figures
+from publication.depot import ErreurPublication
+from publication.tableaux import Cellule
+
+LEGENDE = (
+    "Les vols. Auteur : nous. Source : d’après [K](../book/annexes.ipynb#ref-K23). Licence : {}"
+)
+
+
+def poser_figure(fichier, legende):
+    """Fait une figure de la première cellule de code d’un notebook."""
+    notebook = nbformat.read(fichier, as_version=4)
+    cellule = next(c for c in notebook.cells if c.cell_type == "code")
+    cellule.metadata["mystnb"] = {
+        "figure": {"name": f"fig-{fichier.stem}", "caption": legende},
+        "image": {"alt": "Une courbe monte."},
+    }
+    nbformat.write(notebook, fichier)
+
+
+@pytest.mark.parametrize(
+    ("nom", "attendue"),
+    [
+        ("MLOps", "terme-mlops"),
+        ("Brier skill", "terme-brier-skill"),
+        ("CI/CD", "terme-ci-cd"),
+        ("vérité terrain", "terme-verite-terrain"),
+    ],
+)
+def test_ancre(nom, attendue):
+    assert ancre("terme", nom) == attendue
+
+
+def test_entrees_en_html_et_en_markdown():
+    entrees = Entrees(
+        (Entree("terme-a", Cellule("a & b"), (Cellule("Voir "), Cellule("c", "#c"))),)
+    )
+    assert entrees._repr_html_() == (
+        '<dl class="entrees"><dt id="terme-a">a &amp; b</dt><dd>Voir <a href="#c">c</a></dd></dl>'
+    )
+    assert entrees._repr_markdown_() == "- **a & b** : Voir [c](#c)"
+
+
+def test_figures_dans_l_ordre_du_sommaire(depot):
+    # Étant donné une figure dans le chapitre 1 et une dans la démonstration
+    poser_figure(depot / "notebooks" / "41_premier.ipynb", LEGENDE.format("CC0."))
+    poser_figure(depot / "book" / "1_chapitre.ipynb", LEGENDE.format("CC BY 4.0."))
+    # Quand on les relève
+    figures = lire_figures(depot)
+    # Alors elles sont numérotées dans l’ordre du livre, leur crédit séparé de leur légende
+    assert [(f.numero, f.page, f.licence) for f in figures] == [
+        (1, "1_chapitre.ipynb", "CC BY 4.0"),
+        (2, "../notebooks/41_premier.ipynb", "CC0"),
+    ]
+    assert (figures[0].legende, figures[0].auteur) == ("Les vols", "nous")
+    assert figures[0].source == Cellule("d’après K", "annexes.ipynb#ref-K23")
+
+
+def test_figure_sans_credit(depot):
+    poser_figure(depot / "book" / "1_chapitre.ipynb", "Les vols.")
+    with pytest.raises(ErreurPublication, match="« fig-1_chapitre » doit finir par « Auteur"):
+        lire_figures(depot)
+
+
+def test_index_des_outils(monkeypatch):
+    # Étant donné une page qui nomme deux outils, l’un dans son texte, l’autre dans un résultat
+    resultat = {"data": {"text/html": "<style>Ray</style><td>Kubeflow Pipelines</td>"}}
+    cellules = [
+        {"cell_type": "markdown", "source": "# Titre\n\nAvec `MLflow`."},
+        {"cell_type": "markdown", "source": "## L’étape 2\n\nOn trace dans MLflow, pas XMLflow."},
+        {"cell_type": "code", "source": "import Ray", "outputs": [resultat]},
+    ]
+    monkeypatch.setattr(annexes, "lire_pages", lambda: [Page("p.ipynb", "Chapitre 1", cellules)])
+    monkeypatch.setattr(
+        annexes, "noms_des_outils", lambda: ["MLflow", "Kubeflow", "Kubeflow Pipelines", "Ray"]
+    )
+    # Quand on fait l’index
+    entrees = {e.ancre: e.suite for e in index_des_outils().entrees}
+    # Alors seuls y sont les outils montrés, chacun avec ses sections
+    assert entrees.keys() == {"outil-mlflow", "outil-kubeflow-pipelines"}
+    assert [c.adresse for c in entrees["outil-mlflow"] if c.adresse] == [
+        "p.ipynb",
+        "p.ipynb#letape-2",
+    ]
+
+
+def test_copie_executee_lue(depot):
+    from publication.plan import lire_notebooks
+
+    chapitre = next(n for n in lire_notebooks(depot) if n.chemin == "book/1_chapitre.ipynb")
+    copie = depot / "_build" / "execution" / chapitre.chemin
+    notebook = nbformat.read(depot / chapitre.chemin, as_version=4)
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="42")]
+    copie.parent.mkdir(parents=True)
+    nbformat.write(notebook, copie)
+    page = next(p for p in annexes.lire_pages(depot) if p.adresse == "1_chapitre.ipynb")
+    assert page.cellules[-1]["outputs"], "Les résultats viennent de la copie exécutée."
