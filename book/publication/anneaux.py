@@ -20,6 +20,8 @@ from publication.dessin import (
 COMMUNES = ("modele", "titre", "description", "credit", "hauteur", "corps")
 # Part du rayon d’un anneau que garde son centre.
 CREUX = 0.44
+# En degrés : le blanc de chaque côté d’un quartier, et l’avancée de sa pointe.
+JEU, POINTE = 1.2, 9.0
 
 
 def boucle(
@@ -79,14 +81,9 @@ def _anneau(
     """Place un anneau : son centre, ses quartiers, et le détail de chacun s’il est seul."""
     verifier("anneau", donnees, ("texte", "quartiers"), ("detail", "famille", "accent", "depart"))
     ou = f"anneau « {donnees['texte']} »"
-    petit = max(TAILLE_MIN, corps - 3)
     nombre = len(donnees["quartiers"])
     creux = rayon * CREUX
-    textes = [(lignes(ou, donnees["texte"], creux * 1.6, corps + 2, True), corps + 2, True)]
-    if donnees.get("detail"):
-        textes.append((lignes(ou, donnees["detail"], creux * 1.6, petit), petit, False))
-    if hauteur(textes) > creux * 1.7:
-        raise ErreurPublication(f"{ou} : le texte du centre ne tient pas.")
+    textes = _centre(ou, donnees, creux, corps + 4)
     pose = {
         "x": x,
         "y": y,
@@ -100,22 +97,38 @@ def _anneau(
         de = donnees.get("depart", 0) + rang * 360 / nombre
         a = de + 360 / nombre
         nom = famille(ou, quartier.get("famille", donnees.get("famille", "neutre")))
-        milieu = (rayon + creux) / 2 + 4
-        cx, cy = _point(x, y, milieu, (de + a) / 2 + 3)
-        coupe = _tenir(ou, quartier["texte"], corps, (x, y, rayon, creux), (cx, cy), (de, a))
+        coupe, (cx, cy) = _tenir(ou, quartier["texte"], corps, (x, y, rayon, creux), (de, a))
         pose["quartiers"].append(
             {
                 "famille": nom,
                 "accent": bool(quartier.get("accent")),
-                "trace": _secteur(x, y, rayon, creux, de, a, 360 / nombre),
+                "trace": _secteur(x, y, rayon, creux, de, a),
                 "textes": empiler(coupe, cx, cy - hauteur(coupe) / 2),
             }
         )
         if quartier.get("detail"):
             if not seul:
                 raise ErreurPublication(f"{ou} : un détail ne s’écrit qu’à côté d’un anneau seul.")
-            pose["textes"] += _a_cote(quartier["detail"], x, y, rayon, (de + a) / 2, petit)
+            pose["textes"] += _a_cote(
+                quartier["detail"], x, y, rayon, (de + a) / 2, max(TAILLE_MIN, corps - 3)
+            )
     return pose
+
+
+def _centre(
+    ou: str, donnees: Mapping[str, Any], creux: float, taille: float
+) -> list[tuple[list[str], float, bool]]:
+    """Coupe le texte du centre d’un anneau, en réduisant sa taille pour qu’il y reste."""
+    for grand in range(int(taille), TAILLE_MIN - 1, -1):
+        petit = max(TAILLE_MIN, grand - 4)
+        for place in range(int(creux * 1.9), int(creux), -6):
+            voulus = [(donnees["texte"], grand, True), (donnees.get("detail"), petit, False)]
+            textes = [(mesure.couper(t, place, n, g), n, g) for t, n, g in voulus if t]
+            if any(coupe is None for coupe, _, _ in textes):
+                continue
+            if hypot(place, hauteur(textes)) < 2 * creux:
+                return textes
+    raise ErreurPublication(f"{ou} : le texte du centre ne tient pas.")
 
 
 def _point(x: float, y: float, rayon: float, angle: float) -> tuple[float, float]:
@@ -124,22 +137,15 @@ def _point(x: float, y: float, rayon: float, angle: float) -> tuple[float, float
     return x + rayon * cos(radians), y + rayon * sin(radians)
 
 
-def _secteur(
-    x: float, y: float, dehors: float, dedans: float, de: float, a: float, arc: float
-) -> str:
+def _secteur(x: float, y: float, dehors: float, dedans: float, de: float, a: float) -> str:
     """Trace un quartier d’anneau terminé en pointe, qui s’emboîte dans le suivant."""
-    jeu, pointe = 1.2, min(9.0, arc / 8)
     milieu = (dehors + dedans) / 2
-    grand = int(arc > 180)
-    p = [
-        _point(x, y, dehors, de + jeu),
-        _point(x, y, dehors, a - jeu),
-        _point(x, y, milieu, a - jeu + pointe),
-        _point(x, y, dedans, a - jeu),
-        _point(x, y, dedans, de + jeu),
-        _point(x, y, milieu, de + jeu + pointe),
-    ]
-    c = [f"{px:.1f} {py:.1f}" for px, py in p]
+    coins = (
+        *((dehors, de + JEU), (dehors, a - JEU), (milieu, a - JEU + POINTE)),
+        *((dedans, a - JEU), (dedans, de + JEU), (milieu, de + JEU + POINTE)),
+    )
+    c = [f"{px:.1f} {py:.1f}" for px, py in (_point(x, y, *coin) for coin in coins)]
+    grand = int(a - de > 180)
     return (
         f"M{c[0]}A{dehors:.1f} {dehors:.1f} 0 {grand} 1 {c[1]}L{c[2]}L{c[3]}"
         f"A{dedans:.1f} {dedans:.1f} 0 {grand} 0 {c[4]}L{c[5]}z"
@@ -151,35 +157,39 @@ def _tenir(
     texte: str,
     corps: float,
     anneau: tuple[float, float, float, float],
-    centre: tuple[float, float],
     angles: tuple[float, float],
-) -> list[tuple[list[str], float, bool]]:
-    """Coupe le texte d’un quartier pour qu’il reste dedans, en réduisant sa taille au besoin."""
+) -> tuple[list[tuple[list[str], float, bool]], tuple[float, float]]:
+    """Coupe et place le texte d’un quartier pour qu’il reste dedans, en le réduisant au besoin."""
     x, y, dehors, dedans = anneau
+    milieu = sum(angles) / 2 + POINTE / 2
+    places = sorted(
+        ((angle, part) for angle in range(-20, 21, 2) for part in (0.4, 0.45, 0.5, 0.55, 0.6)),
+        key=lambda place: abs(place[0]) + 100 * abs(place[1] - 0.5),
+    )
     for taille in range(int(corps), TAILLE_MIN - 1, -1):
-        for place in range(int(dehors), 40, -10):
-            coupe = mesure.couper(texte, place, taille, True)
-            if coupe is None:
-                break
-            large = max(mesure.largeur(ligne, taille, True) for ligne in coupe) / 2 + 3
+        coupes = [mesure.couper(texte, place, taille, True) for place in range(240, 40, -10)]
+        for coupe in (coupe for coupe in coupes if coupe):
+            large = max(mesure.largeur(ligne, taille, True) for ligne in coupe) / 2 + 2
             haut = len(coupe) * mesure.INTERLIGNE * taille / 2
-            coins = [
-                (centre[0] + i * large, centre[1] + j * haut) for i in (-1, 1) for j in (-1, 1)
-            ]
-            if all(_dans_secteur(px - x, py - y, dehors, dedans, angles) for px, py in coins):
-                return [(coupe, taille, True)]
+            for angle, part in places:
+                cx, cy = _point(x, y, dedans + (dehors - dedans) * part, milieu + angle)
+                coins = [(cx + i * large, cy + j * haut) for i in (-1, 0, 1) for j in (-1, 1)]
+                if all(_dedans(px - x, py - y, dehors, dedans, angles) for px, py in coins):
+                    return [(coupe, taille, True)], (cx, cy)
     raise ErreurPublication(f"{ou} : le texte « {texte} » ne tient pas dans son quartier.")
 
 
-def _dans_secteur(
+def _dedans(
     dx: float, dy: float, dehors: float, dedans: float, angles: tuple[float, float]
 ) -> bool:
-    """Vrai si un point est dans un quartier d’anneau."""
+    """Vrai si un point est dans un quartier d’anneau, pointes comprises."""
     distance = hypot(dx, dy)
-    if not dedans + 4 < distance < dehors - 4:
+    if not dedans + 3 < distance < dehors - 3:
         return False
-    angle = (atan2(dy, dx) * 180 / pi + 90 - angles[0]) % 360
-    return 3 < angle < angles[1] - angles[0] - 1
+    epaisseur = (dehors - dedans) / 2
+    pointe = POINTE * (1 - abs(distance - dedans - epaisseur) / epaisseur)
+    angle = (atan2(dy, dx) * 180 / pi + 90 - angles[0] - pointe) % 360
+    return JEU + 1 < angle < angles[1] - angles[0] - JEU - 1
 
 
 def _a_cote(texte: str, x: float, y: float, rayon: float, angle: float, taille: float) -> list[Any]:

@@ -10,7 +10,10 @@ from publication.depot import ErreurPublication
 LARGEUR = 1280
 TAILLE_MIN = 16
 ENCRE = "#1d2530"
-CONTRASTE_MIN = 3
+# Contraste d’une icône avec le fond : celui d’un texte, car certains tracés sont très fins.
+CONTRASTE_MIN = 4.5
+# Luminance du fond le plus soutenu sur lequel une icône est posée.
+FOND = 0.92
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Icone:
     def lisible(self) -> str:
         """La couleur de la marque, assombrie s’il le faut pour se voir sur un fond clair."""
         rouge, vert, bleu = (int(self.couleur[i : i + 2], 16) for i in (1, 3, 5))
-        while 1.05 / (_luminance(rouge, vert, bleu) + 0.05) < CONTRASTE_MIN * 1.15:
+        while FOND / (_luminance(rouge, vert, bleu) + 0.05) < CONTRASTE_MIN:
             rouge, vert, bleu = (int(composante * 0.95) for composante in (rouge, vert, bleu))
         return f"#{rouge:02x}{vert:02x}{bleu:02x}"
 

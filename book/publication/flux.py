@@ -58,13 +58,13 @@ FORMES = (
 )
 SENS = {"haut": (0, -1), "bas": (0, 1), "gauche": (-1, 0), "droite": (1, 0)}
 # Place que prennent, dans un nœud : le bord rayé, le blanc intérieur, la tête d’une personne.
-BANDE, BLANC, TETE = 14, 10, 46
-PASTILLE = 26
-# Hauteur qu’il faut au moins à un tableau, une jauge ou une courbe.
-DESSIN_MIN = 60
-ECHELLE = 64
-LEGENDE = 34
-ICONE, ECART_OUTILS = 22, 18
+BANDE, BLANC, TETE = 14, 8, 42
+PASTILLE, HALO = 26, 7
+# Hauteur qu’il faut au moins au dessin propre à une forme.
+DESSIN_MIN = {"tableau": 60, "jauge": 96, "courbe": 110}
+ECHELLE = 60
+LEGENDE = 30
+ICONE, ECART_OUTILS = 22, 14
 
 
 def au_niveau(valeur: Any, niveau: int | None) -> Any:
@@ -89,10 +89,16 @@ def _etat(donnees: Mapping[str, Any], niveau: int | None) -> dict[str, Any]:
         "present": depuis <= niveau <= donnees.get("jusqua", niveau),
         "avenir": depuis > niveau,
     }
-    if niveau and depuis == niveau:
+    if not niveau or au_niveau(manuel, niveau) or donnees.get("forme") == "texte":
+        return etat
+    if depuis == niveau:
         etat["nouveau"] = "nouveau"
-    elif isinstance(manuel, Mapping) and manuel.get(niveau) is False:
+    elif isinstance(manuel, Mapping) and niveau in manuel:
         etat["nouveau"] = "automatisé"
+    else:
+        textes = (donnees.get(cle) for cle in ("texte", "detail"))
+        if any(isinstance(texte, Mapping) and niveau in texte for texte in textes):
+            etat["nouveau"] = "étendu"
     return etat
 
 
@@ -116,9 +122,9 @@ class Noeud:
     @property
     def pastille_boite(self) -> Boite:
         """La pastille, à cheval sur le coin supérieur droit."""
-        large = mesure.largeur(self.pastille, TAILLE_MIN, gras=True) + 20
+        large = mesure.largeur(self.pastille, TAILLE_MIN, gras=True) + 16
         x = self.boite.droite - large + 8
-        return Boite(x, self.boite.y - PASTILLE * 0.62, large, PASTILLE)
+        return Boite(x, self.boite.y - PASTILLE * 0.8, large, PASTILLE)
 
 
 @dataclass
@@ -171,7 +177,7 @@ def disposer(
     return {
         "hauteur": haut,
         "noeuds": presents,
-        "esquisses": [noeud.boite for noeud in noeuds.values() if noeud.avenir],
+        "esquisses": [noeud.boite for noeud in noeuds.values() if _libre(noeud, fleches)],
         "zones": [zone for zone in zones if zone["present"]],
         "fleches": fleches,
         "legende": legende,
@@ -274,7 +280,7 @@ def _interieur(noeud: Noeud) -> Boite:
             return Boite(b.x + BLANC, b.y + 26, b.l - 2 * BLANC, b.h - 38)
         case "tableau":
             return b
-    return Boite(b.x + BANDE + BLANC, b.y + 8, b.l - BANDE - 2 * BLANC, b.h - 16)
+    return Boite(b.x + BANDE + BLANC, b.y + 5, b.l - BANDE - 2 * BLANC, b.h - 10)
 
 
 def _remplir(
@@ -293,7 +299,7 @@ def _remplir(
     haut_textes = hauteur(textes)
     haut_outils = len(rangs) * (ICONE + 8) + (6 if rangs and textes else 0)
     total = haut_textes + haut_outils
-    voulu = total + (DESSIN_MIN if propre else 0)
+    voulu = total + DESSIN_MIN.get(noeud.forme, 0)
     if voulu > place.h:
         raise ErreurPublication(
             f"{ou} : son contenu ne tient pas dans sa boîte "
@@ -384,7 +390,7 @@ def _jauge(ou: str, noeud: Noeud, donnees: Mapping[str, Any], place: Boite, tail
         for part, plein in ((1, False), (valeur / maximum, True))
     ]
     nombre = f"{valeur:g}".replace(".", ",")
-    noeud.textes += empiler([([nombre], taille + 14, True)], cx, cy - taille - 20)
+    noeud.textes += empiler([([nombre], taille + 8, True)], cx, cy - taille - 12)
     for borne, ou_x in (("0", place.centre[0] - rayon + 11), (f"{maximum:g}", cx + rayon - 11)):
         noeud.textes += empiler([([borne], TAILLE_MIN, False)], ou_x, cy + 4)
 
@@ -404,7 +410,9 @@ def _courbe(ou: str, noeud: Noeud, donnees: Mapping[str, Any], place: Boite, tai
     if "seuil" in donnees:
         x, y = point(1, donnees["seuil"]["y"])
         noeud.traits.append({"style": "seuil", "de": (cadre.x, y), "a": (x, y)})
-        noeud.textes += empiler([([donnees["seuil"]["texte"]], taille, True)], x, y + 4, "end")
+        noeud.textes += empiler(
+            [([donnees["seuil"]["texte"]], taille, True)], x, y - 1.2 * taille - 4, "end"
+        )
     noeud.traits.append({"style": "courbe", "points": [point(*p) for p in donnees["points"]]})
     for repere in donnees.get("reperes", []):
         x, y = point(repere["x"], repere["y"])
@@ -448,9 +456,12 @@ def _fleche(donnees: Mapping[str, Any], noeuds: Mapping[str, Noeud], corps: floa
     depart, arrivee = noeuds[donnees["de"]].boite, noeuds[donnees["vers"]].boite
     manuel = bool(donnees.get("manuel"))
     teinte = famille(nom, donnees.get("famille", "humain" if manuel else "neutre"))
+    points = _chemin(nom, donnees, depart, arrivee)
+    if noeuds[donnees["vers"]].accent:
+        points[-1] = _reculer(points[-2], points[-1], HALO)
     fleche = Fleche(
         nom,
-        _chemin(nom, donnees, depart, arrivee),
+        points,
         teinte,
         manuel,
         donnees.get("trait") == "pointille",
@@ -459,6 +470,13 @@ def _fleche(donnees: Mapping[str, Any], noeuds: Mapping[str, Noeud], corps: floa
     )
     _etiqueter(fleche, donnees, max(TAILLE_MIN, corps - 3))
     return fleche
+
+
+def _reculer(p: tuple[float, float], q: tuple[float, float], pas: float) -> tuple[float, float]:
+    """Arrête un segment droit un peu avant son bout."""
+    (x1, y1), (x2, y2) = p, q
+    longueur = abs(x1 - x2) + abs(y1 - y2)
+    return x2 - (x2 - x1) * pas / longueur, y2 - (y2 - y1) * pas / longueur
 
 
 def _chemin(nom: str, donnees: Mapping[str, Any], a: Boite, b: Boite) -> list[tuple[float, float]]:
@@ -494,7 +512,7 @@ def _faces(a: Boite, b: Boite, sortie: str, entree: str) -> tuple[str, str]:
     if not sortie:
         if face_h:
             sortie = "droite" if b.x > a.x else "gauche"
-        elif face_v and not entree:
+        elif face_v and entree not in ("droite", "gauche"):
             sortie = "bas" if b.y > a.y else "haut"
         else:
             sortie = "droite" if b.centre[0] > a.centre[0] else "gauche"
@@ -558,20 +576,23 @@ def _etiqueter(fleche: Fleche, donnees: Mapping[str, Any], taille: float) -> Non
     if not 1 <= rang <= len(segments):
         raise ErreurPublication(f"{fleche.nom} : elle n’a pas de segment {rang}.")
     (x1, y1), (x2, y2) = segments[rang - 1]
+    part = donnees.get("place", 0.5 if texte else 0.42)
+    x, y = x1 + (x2 - x1) * part, y1 + (y2 - y1) * part
+    if not texte:
+        fleche.main, fleche.etiquette = (x, y), Boite(x - 16, y - 16, 32, 32)
+        return
     couche = abs(y1 - y2) < 1
     cote = donnees.get("cote", "dessus" if couche else "droite")
     if cote not in (("dessus", "dessous") if couche else ("droite", "gauche")):
         raise ErreurPublication(f"{fleche.nom} : l’étiquette ne peut pas être « {cote} ».")
     place = donnees.get("largeur", longueurs[rang - 1] - 6 if couche else 170)
-    coupe = [(lignes(fleche.nom, texte, place, taille), taille, False)] if texte else []
+    coupe = [(lignes(fleche.nom, texte, place, taille), taille, False)]
     main = 36 if fleche.manuel else 0
-    large = max((mesure.largeur(ligne, taille) for c, _, _ in coupe for ligne in c), default=0)
+    large = max(mesure.largeur(ligne, taille) for ligne in coupe[0][0])
     # La main précède le texte s’il y a la place, et passe au-dessus sinon.
-    devant = bool(main and large and large + main <= place)
-    haut = max(hauteur(coupe), main) if devant or not coupe else hauteur(coupe) + main
+    devant = bool(main and large + main <= place)
+    haut = max(hauteur(coupe), main) if devant else hauteur(coupe) + main
     total = large + main if devant else max(large, main)
-    part = donnees.get("place", 0.5)
-    x, y = x1 + (x2 - x1) * part, y1 + (y2 - y1) * part
     gauche = {"droite": x + 9, "gauche": x - 9 - total}.get(cote, x - total / 2)
     dessus = {"dessus": y - haut - 8, "dessous": y + 9}.get(cote, y - haut / 2)
     fleche.etiquette = Boite(gauche, dessus, total, haut)
@@ -589,35 +610,45 @@ def _controler(noeuds: list[Noeud], fleches: list[Fleche], panneau: Boite) -> No
     for noeud, autre in combinations(noeuds, 2):
         if noeud.boite.touche(autre.boite):
             raise ErreurPublication(f"les nœuds « {noeud.nom} » et « {autre.nom} » se chevauchent.")
-    etiquettes = [(f"pastille du nœud « {n.nom} »", n.pastille_boite) for n in noeuds if n.pastille]
-    etiquettes += [(f"étiquette de la {f.nom}", f.etiquette) for f in fleches if f.etiquette]
+    etiquettes = [
+        *((f"pastille du nœud « {n.nom} »", n.pastille_boite) for n in noeuds if n.pastille),
+        *((f"étiquette de la {f.nom}", f.etiquette) for f in fleches if f.etiquette),
+    ]
     for nom, boite in etiquettes:
         if not panneau.contient(boite):
-            raise ErreurPublication(
-                f"l’{nom} sort du panneau." if nom[0] == "é" else f"la {nom} sort du panneau."
-            )
+            raise ErreurPublication(f"sort du panneau : {nom}.")
+    for (nom, boite), (autre_nom, autre_boite) in combinations(etiquettes, 2):
+        if boite.touche(autre_boite):
+            raise ErreurPublication(f"se recouvrent : {nom} et {autre_nom}.")
     for fleche in fleches:
-        for noeud in noeuds:
-            _controler_passage(fleche, noeud)
-            if fleche.etiquette and fleche.etiquette.touche(noeud.boite, -1):
-                raise ErreurPublication(
-                    f"l’étiquette de la {fleche.nom} recouvre le nœud « {noeud.nom} »."
-                )
-        if any(not panneau.contient(Boite(x, y, 0, 0)) for x, y in fleche.points):
-            raise ErreurPublication(f"la {fleche.nom} sort du panneau.")
-        for nom, boite in etiquettes:
-            if any(_trait(*bouts).touche(boite, -1) for bouts in pairwise(fleche.points)):
-                raise ErreurPublication(f"la {fleche.nom} passe sur : {nom}.")
-    for (nom, boite), (autre, recouverte) in combinations(etiquettes, 2):
-        if boite.touche(recouverte):
-            raise ErreurPublication(f"se recouvrent : {nom} et {autre}.")
+        _controler_fleche(fleche, noeuds, etiquettes, panneau)
 
 
-def _controler_passage(fleche: Fleche, noeud: Noeud) -> None:
-    """Refuse une flèche qui traverse un nœud, le sien compris."""
-    for bouts in pairwise(fleche.points):
-        if _trait(*bouts).touche(noeud.boite, -2):
+def _controler_fleche(
+    fleche: Fleche, noeuds: list[Noeud], etiquettes: list[tuple[str, Boite]], panneau: Boite
+) -> None:
+    """Refuse une flèche qui sort, traverse un nœud, ou passe sur une étiquette."""
+    if any(not panneau.contient(Boite(x, y, 0, 0)) for x, y in fleche.points):
+        raise ErreurPublication(f"la {fleche.nom} sort du panneau.")
+    traits = [_trait(*bouts) for bouts in pairwise(fleche.points)]
+    for noeud in noeuds:
+        if any(trait.touche(noeud.boite, -2) for trait in traits):
             raise ErreurPublication(f"la {fleche.nom} traverse le nœud « {noeud.nom} ».")
+        if fleche.etiquette and fleche.etiquette.touche(noeud.boite, -1):
+            raise ErreurPublication(
+                f"l’étiquette de la {fleche.nom} recouvre le nœud « {noeud.nom} »."
+            )
+    for nom, boite in etiquettes:
+        # La main d’une flèche sans texte est posée sur elle.
+        sur_elle = boite is fleche.etiquette and not fleche.textes
+        if not sur_elle and any(trait.touche(boite, -1) for trait in traits):
+            raise ErreurPublication(f"la {fleche.nom} passe sur : {nom}.")
+
+
+def _libre(noeud: Noeud, fleches: list[Fleche]) -> bool:
+    """Vrai si le nœud est à venir et si rien ne passe encore à sa place."""
+    traits = [_trait(*bouts) for fleche in fleches for bouts in pairwise(fleche.points)]
+    return noeud.avenir and not any(trait.touche(noeud.boite) for trait in traits)
 
 
 def _trait(p: tuple[float, float], q: tuple[float, float]) -> Boite:

@@ -61,7 +61,8 @@ partir de 1, décimales admises ; une taille est ``[colonnes, lignes]``.
 Une zone, un nœud ou une flèche peut porter ``depuis`` et ``jusqua`` : les niveaux entre lesquels
 il existe (``schema("niveaux", niveau=2)``). Toute valeur peut dépendre du niveau : on l’écrit
 alors ``{0: Notebook, 2: Pipeline}``, et la dernière atteinte vaut. ``echelle`` donne le nom des
-niveaux. Ce qui apparaît au niveau montré est mis en évidence, ce qui viendra n’est qu’esquissé.
+niveaux. Ce qui apparaît, s’automatise ou change de texte au niveau montré est mis en évidence, ce
+qui viendra n’est qu’esquissé.
 
 Modèle ``boucle``
 -----------------
