@@ -42,7 +42,7 @@ lock: environnement ## recalcule le verrou requirements/lock.txt d’après pypr
 	@.venv/bin/uv pip compile --quiet pyproject.toml --extra dev --universal --no-strip-extras \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/lock.txt
 
-bench: environnement ## mesure les temps et la mémoire, et les affiche en tableau
+bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)
 	@$(VENV) -m benchmarks
 
 # La base lancée par root vit hors du dépôt : le paquet seul sait l’arrêter et l’effacer.

@@ -10,7 +10,7 @@ from mlops_demo.configuration import ErreurUtilisateur
 
 from benchmarks import chargement, demarrage, livre
 
-MESURES = ("chargement", "demarrage")
+MESURES = {"chargement": chargement, "demarrage": demarrage, "livre": livre}
 
 
 def lire_arguments() -> argparse.Namespace:
@@ -20,17 +20,7 @@ def lire_arguments() -> argparse.Namespace:
         "mesures",
         nargs="*",
         metavar="mesure",
-        help=f"{' ou '.join(MESURES)} ; les deux si rien n’est dit",
-    )
-    analyseur.add_argument(
-        "--complet",
-        action="store_true",
-        help="ajoute to_sql dans les tables contraintes (une à deux minutes de plus)",
-    )
-    analyseur.add_argument(
-        "--livre",
-        action="store_true",
-        help="ajoute la construction du livre dans un clone (plusieurs minutes)",
+        help=f"{', '.join(MESURES)} ; toutes (une dizaine de minutes) si rien n’est dit",
     )
     options = analyseur.parse_args()
     options.mesures = options.mesures or list(MESURES)
@@ -49,16 +39,6 @@ def montrer(titre: str, colonnes: list[str], lignes: list[list[str]]) -> None:
         print("  " + "  ".join(cases), flush=True)
 
 
-def mesurer(options: argparse.Namespace) -> None:
-    """Prend les mesures demandées et les affiche une à une."""
-    if "chargement" in options.mesures:
-        montrer(*chargement.tableau(options.complet))
-    if "demarrage" in options.mesures:
-        montrer(*demarrage.tableau())
-    if options.livre:
-        montrer(*livre.tableau())
-
-
 def principal() -> int:
     """Mesure dans un dossier et un schéma jetables, puis les efface."""
     options = lire_arguments()
@@ -68,7 +48,8 @@ def principal() -> int:
         os.environ["MLOPS_TRAVAIL"] = dossier
         os.environ["MLOPS_UTILISATEUR"] = f"banc_{os.getpid()}"
         try:
-            mesurer(options)
+            for nom in options.mesures:
+                montrer(*MESURES[nom].tableau())
         except ErreurUtilisateur as erreur:
             print(f"Erreur : {erreur}", file=sys.stderr)
             return 1

@@ -17,9 +17,9 @@ CONTRAINT = "to_sql, tables contraintes du projet"
 A_CONTRAINTES_EGALES = {NU: COPIE, CONTRAINT: PROJET}
 
 
-def tableau(complet: bool) -> tuple[str, list[str], list[list[str]]]:
+def tableau() -> tuple[str, list[str], list[list[str]]]:
     """Mesure chaque méthode, en alternant, et compare les médianes."""
-    ordre = [PROJET, COPIE, NU, PROJET, COPIE, *([CONTRAINT] if complet else []), PROJET, COPIE]
+    ordre = [PROJET, COPIE, NU, PROJET, COPIE, CONTRAINT, PROJET, COPIE]
     releves: dict[str, list[tuple[float, int]]] = {}
     with a_part() as gardien:  # le serveur embarqué vit autant que lui
         donnee = os.environ.get("DATABASE_URL")
