@@ -1,0 +1,90 @@
+"""Ce que le chapitre 3 calcule, sur une histoire écrite à la main."""
+
+import pandas as pd
+import pytest
+from mlops_demo import ErreurUtilisateur, supervision
+from publication import principes
+from publication.score import noter
+from publication.tableaux import charger
+
+MOIS = pd.to_datetime(["2013-04-01", "2013-05-01", "2013-06-01", "2013-07-01"])
+
+
+@pytest.fixture
+def mesures():
+    """Quatre mois : une alarme suivie, une alarme trop tôt, un drift sans panne, une panne."""
+    alertes = [[supervision.CALIBRATION], [supervision.CALIBRATION], [supervision.ENTREES], []]
+    return pd.DataFrame({"mois": MOIS, "alertes": alertes, "brier_skill": [0.1, 0.1, 0.05, -0.1]})
+
+
+@pytest.fixture
+def histoire():
+    """Une mise en service initiale, une promotion le 1er mai, un retour arrière en juin."""
+    lignes = [
+        ("2013-04-01", "promotion", 1, None),
+        ("2013-05-01", "promotion", 2, 1),
+        ("2013-06-15", "promotion forcée", 3, 2),
+        ("2013-06-20", "retour arrière", 2, 3),
+    ]
+    table = pd.DataFrame(
+        lignes, columns=["date_simulee", "action", "version", "version_precedente"]
+    )
+    table["horodatage"] = pd.date_range("2026-01-01 10:00", periods=4, freq="min", tz="UTC")
+    return table
+
+
+def test_chaque_alarme_a_sa_suite(mesures, histoire):
+    table = principes.decisions(mesures, histoire)
+    assert list(table["declenche"]) == [True, True, False, False], "un drift ne déclenche rien"
+    assert list(table["suite"]) == ["promotion", "attente", "rien", "rien"], (
+        "la suite d’un mois est au journal du premier jour du mois suivant"
+    )
+
+
+def test_le_drift_et_la_panne_se_croisent(mesures):
+    assert principes.croiser(mesures) == (["juin"], ["juil."]), (
+        "l’un sans l’autre, dans les deux sens"
+    )
+
+
+def test_le_cadran_place_chaque_evenement(mesures, histoire):
+    repere = principes.cadran(principes.decisions(mesures, histoire), histoire)
+    places = [sorted(points.get_offsets()[:, 0].tolist()) for points in repere.collections]
+    assert places == [[0, 1], [0], [0, 1, 2]], "alarmes, réentraînements, mises en service"
+
+
+def test_les_jauges_cernent_la_section_la_plus_basse():
+    notes = noter(charger("ml_test_score"))
+    repere = principes.jauges(notes)
+    cernees = [b.get_width() for b in repere.patches if b.get_hatch()]
+    totaux = principes.par_section(notes).values()
+    assert set(cernees) == {min(totaux)}, "seule la section la plus basse est cernée"
+
+
+def test_un_resultat_s_ecrit_en_francais():
+    table = pd.DataFrame({"a": [0.5], "n": [1200], "d": [MOIS[0]], "v": [None], "l": [["x", "y"]]})
+    titres = {"a": "A", "n": "N", "d": "D", "v": "V", "l": "L"}
+    markdown = principes.resultat(table, titres, "Essai", "tab-essai")._repr_markdown_()
+    assert "| 0,500 | 1\u202f200 | 01/04/2013 | — | x, y |" in markdown, markdown
+
+
+def test_chaque_indicateur_a_sa_valeur(histoire, monkeypatch):
+    predits = pd.DataFrame({"predit_le": [histoire["horodatage"].iloc[0] + pd.Timedelta("30s")]})
+    monkeypatch.setattr(principes.base, "lire", lambda *_: predits)
+    valeurs = {f["indicateur"]: f["valeur"] for f in principes.indicateurs(histoire, 1)}
+    assert valeurs["Délai de changement"] == "30,0 s", "de la dernière prédiction à la promotion"
+    assert valeurs["Temps de rétablissement"] == "5 jours", "du 15 au 20 juin"
+    assert "—" not in valeurs.values(), "tout est calculé sur cette histoire"
+
+
+def test_sans_demonstration_l_erreur_dit_quoi_faire(monkeypatch, histoire):
+    monkeypatch.setattr(principes.journal, "tout", lambda: histoire.iloc[:0])
+    with pytest.raises(ErreurUtilisateur, match="make demo"):
+        principes.derniere_histoire()
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_les_outils_libres_d_abord(n):
+    lignes = principes.outils(n)._repr_markdown_().splitlines()[2:]
+    lieux = [ligne.split("|")[1].strip() for ligne in lignes]
+    assert lieux == ["Libres", "AWS", "Google", "Azure", "Europe"], "toujours le même ordre"

@@ -1,0 +1,60 @@
+"""Le chapitre 3 : onze principes, chacun avec ses cinq parties, dans l’ordre."""
+
+import re
+
+import nbformat
+import pytest
+from publication.depot import RACINE
+from publication.schemas import schema
+from publication.tableaux import charger
+
+PARTIES = ["Le schéma", "L’explication", "L’exemple", "Les outils", "La preuve"]
+CELLULES = nbformat.read(RACINE / "book" / "3_principes.ipynb", as_version=4).cells
+PRINCIPES = charger("principes")
+
+
+def section(n):
+    """Les cellules d’un principe, de son titre au titre suivant."""
+    debuts = [i for i, c in enumerate(CELLULES) if re.match(r"## \d+\. ", c.source)]
+    fins = [*debuts[1:], len(CELLULES)]
+    return CELLULES[debuts[n - 1] : fins[n - 1]]
+
+
+def test_les_principes_suivent_la_reference():
+    titres = [c.source.splitlines()[0] for c in CELLULES if re.match(r"## \d+\. ", c.source)]
+    attendus = [f"## {n}. {p['principe']}" for n, p in enumerate(PRINCIPES, 1)]
+    assert [t.split(" (")[0] for t in titres] == attendus, "les onze, dans l’ordre de ml-ops.org"
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_chaque_principe_a_ses_cinq_parties(n):
+    texte = "\n".join(c.source for c in section(n) if c.cell_type == "markdown")
+    parties = re.findall(r"^### (.+)$", texte, re.MULTILINE)
+    assert parties[:5] == PARTIES, f"le principe {n} a les parties {parties}"
+    explication = texte.split("### L’explication")[1].split("### ")[0]
+    assert "annexes.ipynb#ref-" in explication, "l’explication cite sa source"
+    preuve = texte.split("### La preuve")[1]
+    assert re.search(r"\.\./notebooks/4\d_\w+\.ipynb#[a-z0-9-]+", preuve), "la preuve a son lien"
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_chaque_principe_execute_son_exemple(n):
+    codes = [c.source for c in section(n) if c.cell_type == "code"]
+    assert codes[0] == f'schema("principe_{n}")', "le schéma d’abord"
+    assert f"outils({n})" in codes, "les outils du principe, et pas ceux d’un autre"
+    assert len(codes) >= 3, "un exemple est du code exécuté"
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_chaque_schema_porte_sa_legende(n):
+    figure = section(n)[1].metadata["mystnb"]
+    dessine = schema(f"principe_{n}")
+    assert figure["figure"]["name"] == f"fig-principe-{n}"
+    assert figure["figure"]["caption"] == dessine.legende, "légende et crédit viennent du YAML"
+    assert figure["image"]["alt"] == dessine.description, "l’alternative vient du YAML"
+
+
+def test_rien_n_est_ecrit_dans_la_base():
+    code = "\n".join(c.source for c in CELLULES if c.cell_type == "code")
+    ecritures = r"INSERT|UPDATE|DELETE|recevoir|rejouer|mettre_en_service|enregistrer|inscrire"
+    assert not re.search(ecritures, code), "le chapitre 3 ne fait que lire"
