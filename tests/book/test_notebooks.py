@@ -1,16 +1,16 @@
 """La forme des notebooks du livre : ce que git garde et ce que le lecteur voit."""
 
+from statistics import median
+
 import nbformat
 import pytest
-from publication.depot import RACINE
-
-NOTEBOOKS = sorted((RACINE / "book").glob("*.ipynb"), key=lambda f: f.name)
+from publication.depot import RACINE, lire_sommaire
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda f: f.stem)
+@pytest.fixture(params=lire_sommaire(RACINE))
 def notebook(request):
-    """Chaque notebook de book/, lu tel quel."""
-    return nbformat.read(request.param, as_version=nbformat.NO_CONVERT)
+    """Chaque notebook du livre, lu tel quel."""
+    return nbformat.read(RACINE / request.param, as_version=nbformat.NO_CONVERT)
 
 
 def test_format(notebook):
@@ -37,6 +37,18 @@ def test_une_phrase_avant_chaque_code(notebook):
             assert "!pip" not in cellule.source
             assert ".." not in cellule.source, "Pas de chemin parent dans un notebook."
         precedent = cellule.cell_type
+
+
+def test_autant_de_texte_que_de_code(notebook):
+    genres = [cellule.cell_type for cellule in notebook.cells]
+    assert genres.count("markdown") >= genres.count("code"), "Moins de texte que de code."
+
+
+def test_cellules_courtes():
+    notebooks = [nbformat.read(RACINE / page, as_version=4) for page in lire_sommaire(RACINE)]
+    code = [c for notebook in notebooks for c in notebook.cells if c.cell_type == "code"]
+    longueur = median(len(cellule.source.splitlines()) for cellule in code)
+    assert longueur <= 5, "La moitié des cellules de code du livre dépasse cinq lignes."
 
 
 def test_ouverture(notebook):
