@@ -20,6 +20,8 @@ from publication.dessin import (
 COMMUNES = ("modele", "titre", "description", "credit", "hauteur", "corps")
 # Part du rayon d’un anneau que garde son centre.
 CREUX = 0.44
+# Distance du centre d’un cercle de Venn à celui du dessin, en part de son rayon.
+ECART = 0.64
 # En degrés : le blanc de chaque côté d’un quartier, et l’avancée de sa pointe.
 JEU, POINTE = 1.2, 9.0
 
@@ -212,17 +214,17 @@ def venn(
     cercles = donnees["cercles"]
     if len(cercles) != 3:
         raise ErreurPublication("un diagramme de Venn a trois cercles.")
-    rayon = (haut - 48) / 3.48
-    cx, cy = LARGEUR / 2, haut - 24 - rayon * 1.48
+    rayon = (haut - 48) / (2 + 1.5 * ECART)
+    cx, cy = LARGEUR / 2, 24 + rayon * (1 + ECART)
     poses, textes = [], []
     for rang, cercle in enumerate(cercles):
         verifier("cercle", cercle, ("texte", "famille"), ("detail",))
         ou = f"cercle « {cercle['texte']} »"
         angle = (0, 120, 240)[rang]
-        x, y = _point(cx, cy, rayon * 0.74, angle)
+        x, y = _point(cx, cy, rayon * ECART, angle)
         nom = famille(ou, cercle["famille"])
         poses.append({"x": x, "y": y, "r": rayon, "famille": nom})
-        tx, ty = _point(cx, cy, rayon * (1.2 if rang == 0 else 1.16), angle + (0, -4, 4)[rang])
+        tx, ty = _point(cx, cy, rayon * (1.08 if rang == 0 else 1.1), angle + (0, -3, 3)[rang])
         bloc = [(lignes(ou, cercle["texte"], rayon * 1.15, corps, True), corps, True)]
         textes += empiler(bloc, tx, ty - hauteur(bloc) / 2)
         if cercle.get("detail"):
@@ -235,7 +237,7 @@ def venn(
     verifier("centre", centre, ("texte",), ("detail",))
     bloc = [(lignes("centre", centre["texte"], rayon * 0.62, corps + 4, True), corps + 4, True)]
     if centre.get("detail"):
-        bloc.append((lignes("centre", centre["detail"], rayon * 0.62, petit), petit, False))
+        bloc.append((lignes("centre", centre["detail"], rayon * 0.66, petit), petit, False))
     textes += empiler(bloc, cx, cy - hauteur(bloc) / 2)
     return {"hauteur": haut, "cercles": poses, "textes": textes}
 

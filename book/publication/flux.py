@@ -183,8 +183,16 @@ def disposer(
         "legende": legende,
         "legende_haut": bas,
         "echelle": _echelle(donnees, niveau),
-        "icones": {o["icone"].nom: o["icone"] for n in presents for o in n.outils},
+        "icones": _symboles(presents),
     }
+
+
+def _symboles(noeuds: list[Noeud]) -> dict[str, Icone]:
+    """Les icônes à définir : une par tracé, que plusieurs outils peuvent partager."""
+    symboles = {}
+    for outil in (outil for noeud in noeuds for outil in noeud.outils):
+        outil["symbole"] = symboles.setdefault(outil["icone"].trace, outil["icone"]).nom
+    return {icone.nom: icone for trace, icone in symboles.items() if trace}
 
 
 def _verifier_niveau(donnees: Mapping[str, Any], niveau: int | None) -> None:
@@ -275,7 +283,7 @@ def _interieur(noeud: Noeud) -> Boite:
         case "ellipse":
             return Boite(b.x + b.l * 0.14, b.y + b.h * 0.14, b.l * 0.72, b.h * 0.72)
         case "personne":
-            return Boite(b.x + BLANC + TETE, b.y + 6, b.l - TETE - 2 * BLANC, b.h - 12)
+            return Boite(b.x + BLANC + TETE, b.y + 3, b.l - TETE - 2 * BLANC, b.h - 6)
         case "cylindre":
             return Boite(b.x + BLANC, b.y + 26, b.l - 2 * BLANC, b.h - 38)
         case "tableau":
