@@ -133,6 +133,7 @@ def cadran(table: pd.DataFrame, histoire: pd.DataFrame) -> Axes:
     repere.set_xticks(range(len(table)), table["nom"])
     repere.set_xlim(-0.5, len(table) - 0.5)
     repere.margins(y=0.25)
+    repere.invert_yaxis()
     return repere
 
 
@@ -142,8 +143,11 @@ def derive_et_panne(fige: pd.DataFrame, reentraine: pd.DataFrame) -> Axes:
     repere = graphiques.comparer(
         courbes, "brier_skill", "Même drift, deux issues", "Brier skill", 0
     )
+    ombre = "alarme de drift des entrées"
     for rang in np.flatnonzero(fige["alertes"].map(lambda a: supervision.ENTREES in a)):
-        repere.axvspan(rang - 0.5, rang + 0.5, color="#f3e3d3", zorder=0)
+        repere.axvspan(rang - 0.5, rang + 0.5, color="#f3e3d3", zorder=0, label=ombre)
+        ombre = None
+    repere.legend(loc="lower right", frameon=True)
     return repere
 
 
