@@ -45,10 +45,17 @@ def boucle(
     pas = min(pas, 2 * rayon + ecart + 60)
     debut = LARGEUR / 2 - pas * (len(anneaux) - 1) / 2
     y = dessus + (haut - dessus - dessous) / 2
-    poses = [
-        _anneau(anneau, debut + rang * pas, y, rayon, corps, seul=len(anneaux) == 1)
-        for rang, anneau in enumerate(anneaux)
-    ]
+    # Tous les quartiers ont la même taille de texte : la plus grande où le plus long tient.
+    for taille in range(corps, TAILLE_MIN - 1, -1):
+        try:
+            poses = [
+                _anneau(anneau, debut + rang * pas, y, rayon, corps, taille, len(anneaux) == 1)
+                for rang, anneau in enumerate(anneaux)
+            ]
+            break
+        except ErreurPublication:
+            if taille == TAILLE_MIN:
+                raise
     for pose, note in zip(poses, notes, strict=False):
         coupe = [(lignes("note", note, pas - 24, petit), petit, False)]
         if hauteur(coupe) > dessous - 24:
@@ -78,7 +85,7 @@ def boucle(
 
 
 def _anneau(
-    donnees: Any, x: float, y: float, rayon: float, corps: float, seul: bool
+    donnees: Any, x: float, y: float, rayon: float, corps: float, taille: int, seul: bool
 ) -> dict[str, Any]:
     """Place un anneau : son centre, ses quartiers, et le détail de chacun s’il est seul."""
     verifier("anneau", donnees, ("texte", "quartiers"), ("detail", "famille", "accent", "depart"))
@@ -99,7 +106,7 @@ def _anneau(
         de = donnees.get("depart", 0) + rang * 360 / nombre
         a = de + 360 / nombre
         nom = famille(ou, quartier.get("famille", donnees.get("famille", "neutre")))
-        coupe, (cx, cy) = _tenir(ou, quartier["texte"], corps, (x, y, rayon, creux), (de, a))
+        coupe, (cx, cy) = _tenir(ou, quartier["texte"], taille, (x, y, rayon, creux), (de, a))
         pose["quartiers"].append(
             {
                 "famille": nom,
@@ -157,27 +164,26 @@ def _secteur(x: float, y: float, dehors: float, dedans: float, de: float, a: flo
 def _tenir(
     ou: str,
     texte: str,
-    corps: float,
+    taille: int,
     anneau: tuple[float, float, float, float],
     angles: tuple[float, float],
 ) -> tuple[list[tuple[list[str], float, bool]], tuple[float, float]]:
-    """Coupe et place le texte d’un quartier pour qu’il reste dedans, en le réduisant au besoin."""
+    """Coupe le texte d’un quartier et le place, au plus près du milieu, pour qu’il reste dedans."""
     x, y, dehors, dedans = anneau
     milieu = sum(angles) / 2 + POINTE / 2
     places = sorted(
         ((angle, part) for angle in range(-20, 21, 2) for part in (0.4, 0.45, 0.5, 0.55, 0.6)),
         key=lambda place: abs(place[0]) + 100 * abs(place[1] - 0.5),
     )
-    for taille in range(int(corps), TAILLE_MIN - 1, -1):
-        coupes = [mesure.couper(texte, place, taille, True) for place in range(240, 40, -10)]
-        for coupe in (coupe for coupe in coupes if coupe):
-            large = max(mesure.largeur(ligne, taille, True) for ligne in coupe) / 2 + 2
-            haut = len(coupe) * mesure.INTERLIGNE * taille / 2
-            for angle, part in places:
-                cx, cy = _point(x, y, dedans + (dehors - dedans) * part, milieu + angle)
-                coins = [(cx + i * large, cy + j * haut) for i in (-1, 0, 1) for j in (-1, 1)]
-                if all(_dedans(px - x, py - y, dehors, dedans, angles) for px, py in coins):
-                    return [(coupe, taille, True)], (cx, cy)
+    coupes = [mesure.couper(texte, place, taille, True) for place in range(240, 40, -10)]
+    for coupe in (coupe for coupe in coupes if coupe):
+        large = max(mesure.largeur(ligne, taille, True) for ligne in coupe) / 2 + 2
+        haut = len(coupe) * mesure.INTERLIGNE * taille / 2
+        for angle, part in places:
+            cx, cy = _point(x, y, dedans + (dehors - dedans) * part, milieu + angle)
+            coins = [(cx + i * large, cy + j * haut) for i in (-1, 0, 1) for j in (-1, 1)]
+            if all(_dedans(px - x, py - y, dehors, dedans, angles) for px, py in coins):
+                return [(coupe, taille, True)], (cx, cy)
     raise ErreurPublication(f"{ou} : le texte « {texte} » ne tient pas dans son quartier.")
 
 

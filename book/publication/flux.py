@@ -64,7 +64,7 @@ PASTILLE, HALO = 26, 7
 DESSIN_MIN = {"tableau": 60, "jauge": 96, "courbe": 110}
 ECHELLE = 60
 LEGENDE = 30
-ICONE, ECART_OUTILS = 22, 14
+ECART_OUTILS = 14
 
 
 def au_niveau(valeur: Any, niveau: int | None) -> Any:
@@ -124,7 +124,7 @@ class Noeud:
         """La pastille, à cheval sur le coin supérieur droit."""
         large = mesure.largeur(self.pastille, TAILLE_MIN, gras=True) + 16
         x = self.boite.droite - large + 8
-        return Boite(x, self.boite.y - PASTILLE * 0.8, large, PASTILLE)
+        return Boite(x, self.boite.y - PASTILLE * 0.7, large, PASTILLE)
 
 
 @dataclass
@@ -302,10 +302,12 @@ def _remplir(
         for cle, taille, gras in (("texte", corps, True), ("detail", petit, False))
         if donnees.get(cle)
     ]
-    rangs = _rangs(ou, donnees.get("outils") or [], place.l, icones)
+    menu = max(TAILLE_MIN, corps - 4)
+    pas = menu + 14
+    rangs = _rangs(ou, donnees.get("outils") or [], place.l, menu, icones)
     propre = DESSINS.get(noeud.forme)
     haut_textes = hauteur(textes)
-    haut_outils = len(rangs) * (ICONE + 8) + (6 if rangs and textes else 0)
+    haut_outils = len(rangs) * pas + (6 if rangs and textes else 0)
     total = haut_textes + haut_outils
     voulu = total + DESSIN_MIN.get(noeud.forme, 0)
     if voulu > place.h:
@@ -317,14 +319,14 @@ def _remplir(
     noeud.textes = empiler(textes, place.centre[0], haut)
     haut += haut_textes + (6 if rangs and textes else 0)
     for rang in rangs:
-        noeud.outils += _poser_outils(rang, place, haut)
-        haut += ICONE + 8
+        noeud.outils += _poser_outils(rang, place, haut, menu)
+        haut += pas
     if propre:
         propre(ou, noeud, donnees, Boite(place.x, haut + 4, place.l, place.bas - haut - 4), petit)
 
 
 def _rangs(
-    ou: str, outils: list[str], place: float, icones: Mapping[str, Icone]
+    ou: str, outils: list[str], place: float, taille: float, icones: Mapping[str, Icone]
 ) -> list[list[tuple[Icone, float]]]:
     """Range les outils sur autant de lignes qu’il en faut."""
     rangs: list[list[tuple[Icone, float]]] = []
@@ -333,7 +335,7 @@ def _rangs(
         if nom not in icones:
             raise ErreurPublication(f"{ou} : l’outil « {nom} » n’est pas dans icones.yaml.")
         icone = icones[nom]
-        large = mesure.largeur(icone.titre, TAILLE_MIN) + (ICONE + 6 if icone.trace else 0)
+        large = mesure.largeur(icone.titre, taille) + (taille + 12 if icone.trace else 0)
         if large > place:
             raise ErreurPublication(f"{ou} : l’outil « {icone.titre} » ne tient pas en largeur.")
         if not rangs or large + ECART_OUTILS > reste:
@@ -345,15 +347,16 @@ def _rangs(
 
 
 def _poser_outils(
-    rang: list[tuple[Icone, float]], place: Boite, haut: float
+    rang: list[tuple[Icone, float]], place: Boite, haut: float, taille: float
 ) -> list[dict[str, Any]]:
     """Pose une ligne d’outils, centrée : l’icône puis le nom."""
     x = place.centre[0] - (sum(large for _, large in rang) + ECART_OUTILS * (len(rang) - 1)) / 2
     poses = []
     for icone, large in rang:
-        decale = ICONE + 6 if icone.trace else 0
-        nom = Ligne(icone.titre, x + decale, haut + 4 + mesure.BASE * TAILLE_MIN, TAILLE_MIN)
-        poses.append({"icone": icone, "x": x, "y": haut + 2, "nom": replace(nom, ancre="start")})
+        decale = taille + 12 if icone.trace else 0
+        nom = Ligne(icone.titre, x + decale, haut + 4 + mesure.BASE * taille, taille)
+        nom = replace(nom, ancre="start")
+        poses.append({"icone": icone, "x": x, "y": haut + 2, "cote": taille + 6, "nom": nom})
         x += large + ECART_OUTILS
     return poses
 
