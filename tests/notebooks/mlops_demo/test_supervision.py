@@ -1,5 +1,9 @@
 """Les alarmes, des deux côtés de chaque seuil ; la dérive, par Evidently."""
 
+import subprocess
+import sys
+
+import psutil
 import pytest
 from mlops_demo import supervision
 from mlops_demo.supervision import Alarmes, alertes
@@ -47,3 +51,26 @@ def test_la_derive_trouve_la_variable_deplacee_et_elle_seule(annee, tmp_path):
     assert table.loc[table["derive"], "variable"].tolist() == ["distance"]
     assert rapport.stat().st_size > 1_000_000, "le rapport complet est bien écrit"
     assert supervision.part_derive(a, b) == 0
+
+
+def test_l_atelier_ne_survit_pas_au_notebook():
+    # Étant donné un notebook qui a ouvert un atelier, et le numéro du processus de celui-ci
+    programme = (
+        "import os, time\nfrom mlops_demo import supervision\n"
+        "if __name__ == '__main__':\n    atelier = supervision.atelier()\n"
+        "    print(atelier.submit(os.getpid).result(), flush=True)\n    time.sleep(60)"
+    )
+    notebook = subprocess.Popen([sys.executable, "-c", programme], stdout=subprocess.PIPE)
+    atelier = psutil.Process(int(notebook.stdout.readline()))
+    assert atelier.ppid() == notebook.pid, "l’atelier a bien son propre processus"
+    # Quand le notebook est tué net
+    notebook.kill()
+    notebook.wait()
+    # Alors l’atelier s’arrête aussi
+    try:
+        atelier.wait(10)
+    except psutil.TimeoutExpired:
+        atelier.kill()
+        pytest.fail("l’atelier a survécu au notebook")
+    finally:
+        notebook.stdout.close()
