@@ -219,7 +219,11 @@ class Index:
 
 
 def indexer(env: BuildEnvironment) -> Index:
-    """Relève les ancres de toutes les pages, et numérote les tableaux dans l’ordre du sommaire."""
+    """Relève les ancres de toutes les pages, et numérote les tableaux dans l’ordre du sommaire.
+
+    Raises:
+        ExtensionError: si deux tableaux ont le même nom.
+    """
     index, suivant = Index(), 1
     for page in dans_l_ordre(env, env.config.root_doc):
         doctree = env.get_doctree(page)
@@ -229,6 +233,8 @@ def indexer(env: BuildEnvironment) -> Index:
             ancres.update(ANCRE.findall(brut.astext()))
             for tableau in TABLEAU.finditer(brut.astext()):
                 if tableau["nom"]:
+                    if tableau["nom"] in index.numeros:
+                        raise ExtensionError(f"deux tableaux se nomment « {tableau['nom']} ».")
                     index.numeros[tableau["nom"]] = suivant
                     index.pages[tableau["nom"]] = page
                 suivant += 1

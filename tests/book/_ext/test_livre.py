@@ -135,11 +135,11 @@ def construire(livre, tmp_path, monkeypatch):
     def html(nom, ancre):
         return {"text/html": TABLEAU.format(nom=nom, ancre=ancre)}, {}
 
-    def lancer(premiere=PREMIERE, ancre="terme-drift"):
+    def lancer(premiere=PREMIERE, ancre="terme-drift", tableau="b"):
         (tmp_path / "index.md").write_text("# Livre\n\n```{toctree}\npremiere\nannexes\n```\n")
         notebook("premiere", premiere, figure("a"), html("a", ancre))
         terme = {"text/html": '<dl><dt id="terme-drift">drift</dt><dd>dérive</dd></dl>'}, {}
-        notebook("annexes", "# Annexes", terme, figure("b"), html("b", ancre))
+        notebook("annexes", "# Annexes", terme, figure("b"), html(tableau, ancre))
         reglages = {
             "extensions": ["myst_nb", "livre"],
             "nb_execution_mode": "off",
@@ -198,6 +198,11 @@ def test_ancre_absente(construire, ecart, perdu):
     # Alors la construction s’arrête en nommant la page et l’ancre
     with pytest.raises(ExtensionError, match=f"ancres absentes du livre.*{perdu}"):
         construire(**ecart)
+
+
+def test_deux_tableaux_du_meme_nom(construire):
+    with pytest.raises(ExtensionError, match="deux tableaux se nomment « tab-a »"):
+        construire(premiere="# P", tableau="a")
 
 
 def page_du_theme(livre):
