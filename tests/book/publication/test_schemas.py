@@ -1,0 +1,306 @@
+"""Les schémas du livre : ce qu’ils disent, et ce qu’un navigateur en dessine."""
+
+import copy
+import os
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+
+import pytest
+import yaml
+from playwright.sync_api import sync_playwright
+from publication import flux, mesure, schemas
+from publication.depot import ErreurPublication, lire_yaml
+from publication.dessin import FAMILLES, Icone
+from publication.schemas import ICONES, SCHEMAS, dessiner, icones, schema
+
+SVG = "{http://www.w3.org/2000/svg}"
+FICHIERS = sorted(SCHEMAS.glob("*.yaml"))
+DONNEES = {fichier.stem: lire_yaml(fichier) for fichier in FICHIERS}
+TOUS = [
+    (nom, niveau)
+    for nom, donnees in DONNEES.items()
+    for niveau in (range(len(donnees["echelle"])) if "echelle" in donnees else [None])
+]
+
+PETIT = """
+modele: flux
+titre: Un essai
+description: Deux nœuds reliés par une flèche, pour essayer le dessin des schémas du livre.
+credit: {auteur: presentation_mlops, source: essai, licence: CC BY 4.0}
+grille: {colonnes: 3, lignes: 2}
+noeuds:
+  a: {case: [1, 1], texte: Départ, famille: donnees, outils: [postgresql]}
+  b: {case: [3, 1], texte: Arrivée, famille: modele, forme: cylindre}
+fleches:
+  - {de: a, vers: b, texte: chemin}
+"""
+
+# Dans le navigateur : la boîte de chaque texte, et celle de la forme du nœud qui le contient.
+TEXTES = """() => [...document.querySelectorAll("text")].map((texte) => {
+  const boite = (e) => {
+    const b = e.getBoundingClientRect();
+    return [b.x, b.y, b.right, b.bottom];
+  };
+  const noeud = texte.closest("g[id*='-noeud-']");
+  const forme = noeud?.querySelector("path, rect, ellipse");
+  const pastille = texte.getAttribute("fill") === "#fff";
+  return {
+    mot: texte.textContent,
+    taille: parseFloat(getComputedStyle(texte).fontSize),
+    boite: boite(texte),
+    forme: forme && !pastille ? boite(forme) : null,
+  };
+})"""
+
+
+@pytest.fixture
+def petit():
+    """Un schéma juste, à fausser."""
+    return yaml.safe_load(PETIT)
+
+
+@pytest.fixture(scope="module")
+def textes():
+    """Ce que Chromium mesure des textes de chaque schéma."""
+    noms = ("chromium", "chromium-browser", "google-chrome")
+    chemin = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, noms)), None)
+    if chemin is None:
+        pytest.fail("Chromium est introuvable : installez-le ou donnez CHROMIUM.", pytrace=False)
+    mesures = {}
+    with sync_playwright() as playwright:
+        navigateur = playwright.chromium.launch(executable_path=chemin)
+        page = navigateur.new_page(viewport={"width": 1280, "height": 900})
+        for nom, niveau in TOUS:
+            page.set_content(f'<body style="margin:0">{schema(nom, niveau).svg}</body>')
+            mesures[nom, niveau] = page.evaluate(TEXTES)
+        navigateur.close()
+    return mesures
+
+
+@pytest.mark.parametrize(("nom", "niveau"), TOUS)
+def test_dessin_autonome(nom, niveau):
+    # Quand on dessine un schéma
+    svg = schema(nom, niveau).svg
+    racine = ET.fromstring(svg)
+    # Alors c’est un SVG dimensionné, léger, sans rien d’extérieur
+    _, _, largeur, hauteur = racine.get("viewBox").split()
+    assert (racine.get("width"), racine.get("height")) == (largeur, hauteur)
+    assert largeur == "1280", "Les tailles de texte se lisent pour 1280 de large."
+    assert len(svg.encode()) < 60_000, "Le schéma est trop lourd."
+    noms = {element.tag.removeprefix(SVG) for element in racine.iter()}
+    assert not noms & {"script", "style", "image", "foreignObject"}
+    appels = re.findall(r'href="([^"]*)"|url\(([^)]*)\)', svg)
+    assert all("".join(appel).startswith("#") for appel in appels), "Le schéma appelle dehors."
+
+
+@pytest.mark.parametrize(("nom", "niveau"), TOUS)
+def test_paroles_du_schema(nom, niveau):
+    # Quand on lit ce qui accompagne un schéma
+    dessin = schema(nom, niveau)
+    racine = ET.fromstring(dessin.svg)
+    # Alors il a un titre, une description en phrases et un crédit
+    assert racine.find(f"{SVG}title").text, "Le titre est vide."
+    assert re.fullmatch(r"[A-ZÀÉÊ].{58,}\.", dessin.description.strip(), re.DOTALL), (
+        "La description est une phrase : une majuscule, un point, au moins 60 signes."
+    )
+    assert dessin.credit.keys() == {"auteur", "source", "licence"}
+    assert dessin.legende.endswith(f" Licence : {dessin.credit['licence']}.")
+    assert not dessin.titre.endswith("."), "La légende ajoute le point."
+
+
+@pytest.mark.parametrize(("nom", "niveau"), TOUS)
+def test_textes_dans_leurs_boites(textes, nom, niveau):
+    # Quand un navigateur dessine le schéma
+    for texte in textes[nom, niveau]:
+        gauche, haut, droite, bas = texte["boite"]
+        # Alors chaque texte est assez grand et reste dans son nœud, et dans le panneau
+        assert texte["taille"] >= 16, f"« {texte['mot']} » est trop petit."
+        x, y, x2, y2 = texte["forme"] or (0, 0, 1280, 900)
+        assert x <= gauche <= droite <= x2, f"« {texte['mot']} » déborde en largeur."
+        assert y <= haut <= bas <= y2, f"« {texte['mot']} » déborde en hauteur."
+
+
+@pytest.mark.parametrize(("nom", "niveau"), TOUS)
+def test_textes_separes(textes, nom, niveau):
+    # Quand un navigateur dessine le schéma, alors aucun texte n’en recouvre un autre
+    boites = textes[nom, niveau]
+    for rang, un in enumerate(boites):
+        for autre in boites[rang + 1 :]:
+            (a, b, c, d), (e, f, g, h) = un["boite"], autre["boite"]
+            jeu = 3  # l’interligne laisse les boîtes de deux lignes se toucher
+            assert c - jeu < e or g - jeu < a or d - jeu < f or h - jeu < b, (
+                f"« {un['mot']} » recouvre « {autre['mot']} »."
+            )
+
+
+def test_icones_utiles():
+    # Quand on compare les outils décrits et ceux que les schémas nomment
+    cites = set()
+    for donnees in DONNEES.values():
+        for noeud in donnees.get("noeuds", {}).values():
+            outils = noeud.get("outils", [])
+            listes = outils.values() if isinstance(outils, dict) else [outils]
+            cites.update(nom for liste in listes for nom in liste)
+    # Alors ce sont les mêmes
+    assert cites == set(icones()), "icones.yaml décrit les outils des schémas, et eux seuls."
+
+
+def test_icones_lisibles():
+    # Quand une marque est trop pâle, alors on l’assombrit, et les autres gardent leur couleur
+    assert Icone("x", "X", "#ffff00").lisible != "#ffff00"
+    assert Icone("x", "X", "#000000").lisible == "#000000"
+    tete = ICONES.read_text(encoding="utf-8").splitlines()[:4]
+    assert "CC0" in " ".join(tete), "L’en-tête donne la licence des icônes."
+
+
+@pytest.mark.parametrize("nom", [nom for nom, donnees in DONNEES.items() if "echelle" in donnees])
+def test_le_schema_grandit(nom):
+    # Quand on passe d’un niveau au suivant
+    donnees = DONNEES[nom]
+    etapes = [_dispose(donnees, niveau) for niveau in range(len(donnees["echelle"]))]
+    for niveau, (avant, apres) in enumerate(pairwise(etapes)):
+        places = {noeud.nom: noeud for noeud in apres["noeuds"]}
+        for noeud in avant["noeuds"]:
+            # Alors tout ce qui doit rester reste, à la même place
+            if donnees["noeuds"][noeud.nom].get("jusqua") == niveau:
+                assert noeud.nom not in places, f"« {noeud.nom} » devait disparaître."
+            else:
+                assert places[noeud.nom].boite == noeud.boite, f"« {noeud.nom} » a bougé."
+        # Et ce qui est nouveau, et seulement cela, est mis en évidence
+        nouveaux = {n.nom for n in apres["noeuds"]} - {n.nom for n in avant["noeuds"]}
+        marques = {n.nom for n in apres["noeuds"] if n.accent and n.pastille == "nouveau"}
+        assert marques == nouveaux
+    assert not any(noeud.accent for noeud in etapes[0]["noeuds"]), "Au départ, rien n’est nouveau."
+
+
+def test_le_travail_manuel_recule():
+    # Quand on compte les mains, du niveau 0 au niveau 4
+    mains = []
+    for niveau in range(5):
+        dessin = _dispose(DONNEES["niveaux"], niveau)
+        mains.append(sum(x.manuel for x in (*dessin["noeuds"], *dessin["fleches"])))
+    # Alors il y en a de moins en moins, puis plus aucune
+    assert mains == sorted(mains, reverse=True)
+    assert mains[0] > 0
+    assert mains[3:] == [0, 0]
+
+
+def _dispose(donnees, niveau):
+    """Ce que le modèle ``flux`` place à un niveau."""
+    return flux.disposer(flux.au_niveau(donnees, niveau), icones(), niveau)
+
+
+def test_familles_distinctes_sans_la_couleur(petit):
+    # Quand un schéma emploie plusieurs familles
+    svg = dessiner("essai", petit).svg
+    motifs = re.findall(r'<pattern id="essai-(\w+)".*?</pattern>', svg, re.DOTALL)
+    # Alors chacune a son motif
+    assert set(motifs) == {*FAMILLES, "accent"}
+
+
+def test_affichage(petit):
+    dessin = dessiner("essai", petit)
+    assert dessin._repr_svg_() == dessin.svg
+    assert "<svg" not in repr(dessin), "La sortie en texte ne doit pas répéter le dessin."
+    assert dessin.legende == (
+        "Un essai. Auteur : presentation_mlops. Source : essai. Licence : CC BY 4.0."
+    )
+
+
+def _fausser(chemin, valeur):
+    """Un changement à faire dans les données d’un schéma ; sans valeur, on retire la clé."""
+
+    def changer(donnees):
+        *parents, cle = chemin
+        for parent in parents:
+            donnees = donnees[parent]
+        if valeur is None:
+            del donnees[cle]
+        else:
+            donnees[cle] = valeur
+
+    return changer
+
+
+@pytest.mark.parametrize(
+    ("changer", "message"),
+    [
+        (_fausser(["titre"], None), "schéma « essai » : schéma : la clé « titre » manque."),
+        (_fausser(["credit", "licence"], None), "la clé « licence » manque"),
+        (_fausser(["modele"], "arbre"), "le modèle « arbre » n’existe pas"),
+        (_fausser(["noeuds", "a", "case"], None), "nœud « a » : la clé « case » manque"),
+        (_fausser(["noeuds", "a", "txt"], "x"), "nœud « a » : la clé « txt » n’existe pas"),
+        (_fausser(["noeuds", "a"], "x"), "nœud « a » : on attend des clés"),
+        (_fausser(["noeuds", "a", "case"], [4, 1]), "la case 4 (sur 1) sort de la grille"),
+        (_fausser(["noeuds", "a", "forme"], "étoile"), "la forme « étoile » n’existe pas"),
+        (_fausser(["noeuds", "a", "famille"], "x"), "la famille « x » n’existe pas"),
+        (_fausser(["noeuds", "a", "outils"], ["vim"]), "l’outil « vim » n’est pas dans icones"),
+        (_fausser(["noeuds", "a", "texte"], "a" * 60), "ne tient pas dans"),
+        (_fausser(["noeuds", "a", "texte"], "mot " * 200), "son contenu ne tient pas dans sa"),
+        (_fausser(["noeuds", "b", "case"], [1, 1]), "les nœuds « a » et « b » se chevauchent"),
+        (_fausser(["noeuds", "c"], {"case": [2, 1]}), "flèche a → b traverse le nœud « c »"),
+        (_fausser(["fleches", 0, "vers"], "z"), "la flèche a → z nomme un nœud inconnu : « z »"),
+        (_fausser(["fleches", 0, "depart"], "nord"), "le côté « nord » n’existe pas"),
+        (_fausser(["fleches", 0, "trait"], "ondulé"), "le trait « ondulé » n’existe pas"),
+        (_fausser(["fleches", 0, "place"], 0.02), "recouvre le nœud « a »"),
+        (_fausser(["corps"], 12), "un texte de 12 serait illisible"),
+    ],
+)
+def test_donnees_fautives(petit, changer, message):
+    # Quand les données d’un schéma sont fausses
+    changer(petit)
+    # Alors la phrase dit où et pourquoi
+    with pytest.raises(ErreurPublication, match=re.escape(message)):
+        dessiner("essai", petit)
+
+
+@pytest.mark.parametrize(
+    ("niveau", "message"),
+    [(None, "il faut dire quel niveau montrer"), (9, "le niveau 9 n’existe pas")],
+)
+def test_niveau_impossible(niveau, message):
+    with pytest.raises(ErreurPublication, match=message):
+        schema("niveaux", niveau)
+
+
+def test_schema_absent():
+    with pytest.raises(ErreurPublication, match=r"« rien\.yaml » est introuvable"):
+        schema("rien")
+
+
+@pytest.mark.parametrize(
+    ("nom", "cle", "message"),
+    [
+        ("devops_mlops", "anneaux", "ne tient pas dans son quartier"),
+        ("venn", "cercles", "ne tient pas dans"),
+    ],
+)
+def test_cercle_trop_petit(nom, cle, message):
+    # Quand un texte est trop long pour son cercle
+    donnees = copy.deepcopy(DONNEES[nom])
+    cible = donnees[cle][0]
+    cible.get("quartiers", [cible])[0]["texte"] = "anticonstitutionnellement" * 2
+    # Alors le dessin s’arrête
+    with pytest.raises(ErreurPublication, match=message):
+        dessiner(nom, donnees)
+
+
+def test_retour_a_la_ligne():
+    # Quand un texte ne tient pas sur une ligne, alors les lignes sont équilibrées
+    assert mesure.couper("aaa aaa aaa aaa", 130, 16) == ["aaa aaa", "aaa aaa"]
+    assert mesure.couper("trop", 10, 16) is None
+    assert mesure.couper("où ?", 200, 16) == ["où\u202f?"], "Une espace insécable ne se coupe pas."
+
+
+def test_valeur_par_niveau():
+    # Quand une valeur dépend du niveau, alors la dernière atteinte vaut
+    valeur = {0: "a", 2: "b"}
+    assert [flux.au_niveau(valeur, n) for n in range(4)] == ["a", "a", "b", "b"]
+    assert flux.au_niveau({"x": valeur}, 3) == {"x": "b"}
+
+
+def test_schemas_presents():
+    attendus = {"venn", "devops_mlops", "etapes", "roles", "outils", "niveaux", "famille_ops"}
+    assert attendus <= {fichier.stem for fichier in schemas.SCHEMAS.glob("*.yaml")}
