@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -41,7 +42,9 @@ from mlops_demo import (
 from mlops_demo.configuration import GRAINE, dossier_donnees, dossier_travail, schema, utilisateur
 from mlops_demo.features import RETARD_MIN, etiquetes
 from mlops_demo.gate import JOURS_DE_JUGEMENT
+from mlops_demo.graphiques import BLEU, GRIS, ORANGE, VERT, Virgule
 from mlops_demo.session import session
+from mlops_demo.textes import nombre
 
 DEBUT, MARS, AVRIL, MAI = (f"2013-{mois:02}-01" for mois in (1, 3, 4, 5))
 LOT, FIN = "2013-04-16", "2013-05-16"  # le lot : la seconde quinzaine d’avril
@@ -50,7 +53,7 @@ UN_SUR = 4  # un vol sur quatre suffit à comparer des façons de faire
 
 DATA, DEV, OPS = "data scientist", "développeur", "administrateur système"
 AVANT, ETIQUETTES, JAMAIS = "avant la mise en service", "à l’arrivée des étiquettes", "jamais"
-AU_SUIVI = "jamais, mais le suivi des essais le montre"
+AU_SUIVI = "seulement si l’on ouvre le suivi des essais"
 RIEN, CONTRAT, GATE, SURVEILLANCE = "rien", "le contrat de données", "le gate", "la surveillance"
 
 HISTORIQUE, NOUVEAUX = "historique.csv", "nouveaux.csv"
@@ -575,3 +578,64 @@ def degradation(p: Passage) -> Incident:
     if p.alertes:
         return Incident(True, SURVEILLANCE, ETIQUETTES, ", ".join(p.alertes))
     return Incident(True, RIEN, JAMAIS)
+
+
+# --- Montrer les mesures -------------------------------------------------------------------
+
+
+def lignes(mesures: list[Mesures]) -> list[dict[str, str]]:
+    """Une ligne par mesure, une colonne par niveau (« 0 » à « 4 »)."""
+    lectures: dict[str, Callable[[Mesures], str]] = {
+        "Gestes faits à la main": lambda m: str(len(m.actes)),
+        "Attentes d’une autre personne": lambda m: str(m.attentes),
+        "Temps machine jusqu’à la mise en service": lambda m: f"{nombre(m.duree_s, 1)} s",
+        "Le modèle, refait": lambda m: (
+            "identique" if m.reproductible else f"jusqu’à {nombre(100 * m.ecart, 0)} points d’écart"
+        ),
+        "Retrouvé depuis le modèle en service": lambda m: (
+            f"{sum(m.traces.values())} sur {len(m.traces)}"
+        ),
+        "Un mauvais lot arrive": lambda m: _en_mots(m.mauvais_lot),
+        "Un mauvais modèle arrive": lambda m: _en_mots(m.mauvais_modele),
+        "La dégradation d’avril est vue": lambda m: m.degradation.quand,
+        "Retour arrière en une commande": lambda m: (
+            f"{nombre(m.retour_s, 2)} s" if m.retour_s else "non"
+        ),
+    }
+    return [
+        {"mesure": nom} | {str(m.niveau): lire(m) for m in mesures}
+        for nom, lire in lectures.items()
+    ]
+
+
+def _en_mots(incident: Incident) -> str:
+    if incident.servi:
+        return f"servi ; vu : {incident.quand}"
+    return f"arrêté par {incident.par}, {incident.quand}"
+
+
+def dessiner(mesures: list[Mesures]) -> None:
+    """Deux graphiques côte à côte : les gestes par métier, le temps machine."""
+    _, (gauche, droite) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(3, 2))
+    rangs = [m.niveau for m in mesures]
+    bas = np.zeros(len(mesures))
+    styles = ((DATA, BLEU, ""), (DEV, ORANGE, "//"), (OPS, VERT, ".."))
+    for metier, couleur, motif in styles:
+        combien = np.array([sum(a.metier == metier for a in m.actes) for m in mesures])
+        gauche.bar(
+            rangs, combien, bottom=bas, color=couleur, hatch=motif, edgecolor="white", label=metier
+        )
+        bas += combien
+    for rang, total in zip(rangs, bas, strict=True):
+        gauche.annotate(f"{total:.0f}", (rang, total), ha="center", va="bottom", weight="bold")
+    gauche.set(title="Gestes faits à la main", xlabel="niveau", ylabel="gestes", ylim=(0, 10.5))
+    gauche.legend()
+    durees = [m.duree_s for m in mesures]
+    droite.bar(rangs, durees, color=GRIS)
+    for rang, duree in zip(rangs, durees, strict=True):
+        droite.annotate(nombre(duree, 1), (rang, duree), ha="center", va="bottom", weight="bold")
+    droite.set(title="Temps machine", xlabel="niveau", ylabel="secondes")
+    droite.set_ylim(0, 1.15 * max(durees))
+    for repere in (gauche, droite):
+        repere.yaxis.set_major_formatter(Virgule())
+        repere.grid(axis="x", visible=False)

@@ -133,6 +133,15 @@ def test_seule_la_surveillance_voit_la_degradation(mesures):
     assert "calibration" in mesures[4].degradation.motif
 
 
+def test_le_tableau_dit_chaque_mesure_a_chaque_niveau(mesures):
+    lignes = {ligne.pop("mesure"): ligne for ligne in niveaux.lignes(mesures)}
+    assert all(set(ligne) == set("01234") for ligne in lignes.values())
+    assert list(lignes["Gestes faits à la main"].values()) == ["9", "5", "3", "1", "0"]
+    assert lignes["Un mauvais modèle arrive"]["0"] == "servi ; vu : jamais"
+    assert lignes["Un mauvais modèle arrive"]["3"].startswith("arrêté par le gate")
+    assert lignes["Le modèle, refait"]["2"] == "identique"
+
+
 def test_relancer_donne_les_memes_decisions(mesures, premier):
     """Deux niveaux refaits dans un atelier neuf : mêmes actes, traces, scores et verdicts."""
     with niveaux.atelier() as atelier:
