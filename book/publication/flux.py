@@ -82,7 +82,8 @@ def au_niveau(valeur: Any, niveau: int | None) -> Any:
 def _etat(donnees: Mapping[str, Any], niveau: int | None) -> dict[str, Any]:
     """Dit si un élément existe au niveau montré, s’il viendra, et ce qui vient d’y changer."""
     manuel = donnees.get("manuel")
-    if niveau is None or not (set(VIE) & donnees.keys() or isinstance(manuel, Mapping)):
+    varie = any(isinstance(donnees.get(cle), Mapping) for cle in ("manuel", "texte", "detail"))
+    if niveau is None or not (varie or set(VIE) & donnees.keys()):
         return {}
     depuis = donnees.get("depuis", 0)
     etat: dict[str, Any] = {
@@ -177,7 +178,7 @@ def disposer(
     return {
         "hauteur": haut,
         "noeuds": presents,
-        "esquisses": [noeud.boite for noeud in noeuds.values() if _libre(noeud, fleches)],
+        "esquisses": [n.boite for n in noeuds.values() if _libre(n, presents, fleches)],
         "zones": [zone for zone in zones if zone["present"]],
         "fleches": fleches,
         "legende": legende,
@@ -652,14 +653,16 @@ def _controler_fleche(
     for nom, boite in etiquettes:
         # La main d’une flèche sans texte est posée sur elle.
         sur_elle = boite is fleche.etiquette and not fleche.textes
-        if not sur_elle and any(trait.touche(boite, -1) for trait in traits):
+        jeu = HALO - 1 if fleche.accent else -1
+        if not sur_elle and any(trait.touche(boite, jeu) for trait in traits):
             raise ErreurPublication(f"la {fleche.nom} passe sur : {nom}.")
 
 
-def _libre(noeud: Noeud, fleches: list[Fleche]) -> bool:
-    """Vrai si le nœud est à venir et si rien ne passe encore à sa place."""
+def _libre(noeud: Noeud, presents: list[Noeud], fleches: list[Fleche]) -> bool:
+    """Vrai si le nœud est à venir et si rien n’est encore à sa place."""
     traits = [_trait(*bouts) for fleche in fleches for bouts in pairwise(fleche.points)]
-    return noeud.avenir and not any(trait.touche(noeud.boite) for trait in traits)
+    occupe = [*traits, *(present.boite for present in presents)]
+    return noeud.avenir and not any(boite.touche(noeud.boite) for boite in occupe)
 
 
 def _trait(p: tuple[float, float], q: tuple[float, float]) -> Boite:
