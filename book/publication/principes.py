@@ -4,7 +4,8 @@ Rien n’est écrit dans la base : la démonstration a déjà eu lieu.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -173,6 +174,14 @@ def jauges(notes: list[Note]) -> Axes:
         if total == totaux.min():
             barre.set(facecolor=graphiques.ORANGE, edgecolor="black", linewidth=2.5, hatch="//")
     return repere
+
+
+def preuves(grille: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Les tests que la grille nomme, un par ligne."""
+    noms = [(ligne["n"], *test.split("::")) for ligne in grille for test in ligne.get("tests", [])]
+    return [
+        {"n": n, "fichier": fichier.rpartition("/")[2], "test": test} for n, fichier, test in noms
+    ]
 
 
 def indicateurs(histoire: pd.DataFrame, campagne: int) -> list[dict[str, str]]:

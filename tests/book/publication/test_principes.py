@@ -1,5 +1,7 @@
 """Ce que le chapitre 3 calcule, sur une histoire écrite à la main."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from mlops_demo import ErreurUtilisateur, supervision
@@ -88,3 +90,29 @@ def test_les_outils_libres_d_abord(n):
     lignes = principes.outils(n)._repr_markdown_().splitlines()[2:]
     lieux = [ligne.split("|")[1].strip() for ligne in lignes]
     assert lieux == ["Libres", "AWS", "Google", "Azure", "Europe"], "toujours le même ordre"
+
+
+def test_le_dernier_essai_de_chaque_nom(monkeypatch):
+    def essai(nom, lance, auc):
+        etiquettes = {"donnees.vols": "10", "donnees.fin": "2013-02-28", "donnees.empreinte": "ab"}
+        return SimpleNamespace(
+            info=SimpleNamespace(run_name=nom, start_time=lance),
+            data=SimpleNamespace(params={"modele": "M"}, tags=etiquettes, metrics={"auc": auc}),
+        )
+
+    notes = [essai("candidat a", 3, 0.9), essai("autre", 2, 0.7), essai("candidat a", 1, 0.5)]
+    client = SimpleNamespace(search_runs=lambda _: notes)
+    monkeypatch.setattr(principes.registre, "client", lambda: client)
+    monkeypatch.setattr(principes.registre, "experience", lambda: "1")
+    assert list(principes.essais()["essai"]) == ["autre", "candidat a"], (
+        "du plus ancien au plus récent"
+    )
+    assert list(principes.essais("candidat")["auc"]) == [0.9], "le dernier de chaque nom"
+    assert principes.essais()["log_loss"].isna().all(), "une mesure absente reste absente"
+
+
+def test_chaque_preuve_nomme_un_test():
+    grille = charger("ml_test_score")
+    lignes = principes.preuves(grille)
+    assert len(lignes) == sum(len(x.get("tests", [])) for x in grille), "un test par ligne"
+    assert all(x["test"].startswith("test_") and x["fichier"].endswith(".py") for x in lignes)
