@@ -52,8 +52,9 @@ def lire_notebooks(racine: Path) -> list[Notebook]:
     commun, propre_au_livre = _socles(racine)
     notebooks: list[Notebook] = []
     precedent: list[str] = []
-    chemins = [chemin for chemin in lire_sommaire(racine) if chemin.endswith(".ipynb")]
-    for chemin in chemins:
+    for chemin in lire_sommaire(racine):
+        if not chemin.endswith(".ipynb"):
+            continue
         notebook = Notebook(chemin, _lire(racine / chemin, chemin), socle=commun)
         notebook.amont = list(notebook.contenu["metadata"].get("depend_de", []))
         if notebook.dans_la_chaine:
@@ -61,8 +62,8 @@ def lire_notebooks(racine: Path) -> list[Notebook]:
             precedent = [chemin]
         else:
             notebook.socle += propre_au_livre
-        if notebook.contenu["metadata"].get("lit_les_notebooks"):
-            notebook.socle += empreinte_fichiers(racine, [racine / c for c in chemins])
+        lus = [f for m in notebook.contenu["metadata"].get("lit", []) for f in racine.glob(m)]
+        notebook.socle += empreinte_fichiers(racine, lus)
         notebooks.append(notebook)
     return _ordonner(notebooks)
 

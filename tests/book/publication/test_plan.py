@@ -50,11 +50,11 @@ def test_etiquette_d_affichage(deja_execute):
     assert a_executer(deja_execute) == [], "L’affichage d’une cellule ne change pas ses sorties."
 
 
-def test_page_qui_lit_les_notebooks(deja_execute, modifier, simuler):
+def test_page_qui_lit_d_autres_fichiers(deja_execute, modifier, simuler):
     # Étant donné une annexe qui relève ce que disent les autres pages
     fichier = deja_execute / "book" / "1_chapitre.ipynb"
     notebook = nbformat.read(fichier, as_version=4)
-    notebook.metadata["lit_les_notebooks"] = True
+    notebook.metadata["lit"] = ["notebooks/*.ipynb"]
     nbformat.write(notebook, fichier)
     simuler(deja_execute, next(n for n in lire_notebooks(deja_execute) if n.chemin in str(fichier)))
     assert a_executer(deja_execute) == []
