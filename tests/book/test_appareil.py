@@ -192,3 +192,26 @@ def test_renvois_aux_figures_et_aux_tableaux():
         perdues = {v for v in visees if v.startswith(("fig-", "tab-"))} - noms
         perdues = {v for v in perdues if not v.startswith(debuts or ("?",))}
         assert perdues == set(), f"{page} renvoie à ce qui n’existe pas."
+
+
+def test_numeros_des_figures_du_livre(livre):
+    # Étant donné le livre construit
+    for figure in lire_figures():
+        page = (livre / "book" / figure.page).resolve().with_suffix(".html")
+        texte = page.read_text(encoding="utf-8")
+        # Alors chaque figure y a le numéro que lui donne le registre
+        corps = texte.partition(f'id="{figure.nom}"')[2]
+        numero = re.search(r'class="caption-number">Figure (\d+)\. ', corps)
+        assert numero, f"{figure.nom} n’est pas numérotée dans {page.name}."
+        assert int(numero[1]) == figure.numero, figure.nom
+
+
+def test_toute_image_du_livre_est_une_figure_decrite(livre):
+    for page in [*livre.glob("book/*.html"), *livre.glob("notebooks/*.html")]:
+        article = (
+            page.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]
+        )
+        hors_figure = re.sub(r"<figure\b.*?</figure>", "", article, flags=re.DOTALL)
+        assert "<img" not in hors_figure, f"{page.name} montre une image qui n’est pas une figure."
+        for image in re.findall(r"<img[^>]*>", article):
+            assert re.search(r'alt="[^"]{20,}"', image), f"{page.name} : {image[:200]}"

@@ -19,7 +19,7 @@ MOTS = Path(__file__).with_name("mots.txt")
 # sigles et noms à capitales ou à chiffres.
 HORS_PROSE = re.compile(
     r"```.*?```|`[^`]*`|\]\([^)]*\)|« ?\*[^*]*\* ?»|“[^”]*”"
-    r"|\b\w+(?:[_.]\w+)+|\b\w*\d\w*\b|\b\w*[A-Z]\w*[A-Z]\w*\b",
+    r"|\b[\w-]+(?:[_./][\w-]+)+|\b\w*\d\w*\b|\b\w*[A-Z]\w*[A-Z]\w*\b",
     re.DOTALL,
 )
 # Dans les données : les noms qui ne se lisent pas, et l’anglais.
