@@ -125,7 +125,7 @@ class Noeud:
         """La pastille, à cheval sur le coin supérieur droit."""
         large = mesure.largeur(self.pastille, TAILLE_MIN, gras=True) + 16
         x = self.boite.droite - large + 8
-        return Boite(x, self.boite.y - PASTILLE * 0.7, large, PASTILLE)
+        return Boite(x, self.boite.y - PASTILLE * 0.8, large, PASTILLE)
 
 
 @dataclass

@@ -9,7 +9,8 @@ Clés de tous les schémas
 ``modele``
     ``flux``, ``boucle`` ou ``venn``.
 ``titre``, ``description``
-    Le titre court, et le texte de remplacement : des phrases complètes qui disent ce qu’on voit.
+    Le titre court, sans point final, et le texte de remplacement : des phrases complètes qui
+    disent ce qu’on voit.
 ``credit``
     ``{auteur: presentation_mlops, source: d’après …, licence: CC BY 4.0}``.
 ``hauteur``, ``corps``
