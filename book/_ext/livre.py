@@ -286,6 +286,8 @@ def cibles(doctree: nodes.document, page: str) -> Iterator[tuple[str, str]]:
 
 def resoudre(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Écrit l’adresse des liens et le numéro des tableaux, dans le texte et dans les sorties."""
+    if not hasattr(app.env, "livre"):  # Sphinx réécrit des pages qu’il n’a pas relues
+        verifier(app, app.env)
     index: Index = app.env.livre
     for lien in doctree.findall(nodes.reference):
         if "cible" in lien:

@@ -215,3 +215,13 @@ def test_toute_image_du_livre_est_une_figure_decrite(livre):
         assert "<img" not in hors_figure, f"{page.name} montre une image qui n’est pas une figure."
         for image in re.findall(r"<img[^>]*>", article):
             assert re.search(r'alt="[^"]{20,}"', image), f"{page.name} : {image[:200]}"
+
+
+def test_le_glossaire_mene_ou_le_terme_est_montre(livre):
+    for fiche in charger("glossaire"):
+        page = next(p for p in PAGES if p.endswith(f"/{fiche['page']}.ipynb"))
+        html = (livre / page).with_suffix(".html").read_text(encoding="utf-8")
+        mots = r"\w? ".join(map(re.escape, fiche["terme"].split()))
+        trouve = re.search(rf"(?<![\w-]){mots}\w?(?![\w-])", html, re.IGNORECASE)
+        lie = f'#{ancre("terme", fiche["terme"])}"' in html
+        assert trouve or lie, f"« {fiche['terme']} » n’est pas dans {page}."
