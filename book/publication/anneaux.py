@@ -214,7 +214,7 @@ def venn(
     donnees: Mapping[str, Any], icones: Mapping[str, Icone], niveau: int | None
 ) -> dict[str, Any]:
     """Place trois cercles qui se croisent et ce que dit chaque région."""
-    verifier("schéma", donnees, ("cercles", "centre"), (*COMMUNES, "communs"))
+    verifier("schéma", donnees, ("cercles", "centre"), COMMUNES)
     corps, haut = donnees.get("corps", 22), donnees.get("hauteur", 720)
     petit = max(TAILLE_MIN, corps - 4)
     cercles = donnees["cercles"]
@@ -235,10 +235,6 @@ def venn(
         textes += empiler(bloc, tx, ty - hauteur(bloc) / 2)
         if cercle.get("detail"):
             textes += _legender(ou, cercle["detail"], poses[-1], rang, petit)
-    for rang, commun in enumerate(donnees.get("communs", [])):
-        x, y = _point(cx, cy, rayon * 0.62, (60, 180, 300)[rang])
-        bloc = [(lignes("intersection", commun, rayon * 0.56, petit), petit, False)]
-        textes += empiler(bloc, x, y - hauteur(bloc) / 2)
     centre = donnees["centre"]
     verifier("centre", centre, ("texte",), ("detail",))
     bloc = [(lignes("centre", centre["texte"], rayon * 0.62, corps + 4, True), corps + 4, True)]

@@ -49,11 +49,11 @@ CLES_NOEUD = (
 )
 CLES_FLECHE = (
     *VIE,
-    *("texte", "segment", "place", "cote", "largeur", "depart", "arrivee", "milieu", "detour"),
-    *("trait", "manuel", "accent", "double", "famille"),
+    *("texte", "place", "cote", "largeur", "depart", "arrivee", "milieu", "detour"),
+    *("trait", "manuel", "accent"),
 )
 FORMES = (
-    *("rectangle", "cylindre", "document", "personne", "ellipse", "texte"),
+    *("rectangle", "cylindre", "document", "personne", "texte"),
     *("tableau", "jauge", "courbe"),
 )
 SENS = {"haut": (0, -1), "bas": (0, 1), "gauche": (-1, 0), "droite": (1, 0)}
@@ -138,7 +138,6 @@ class Fleche:
     manuel: bool
     pointille: bool
     accent: bool
-    double: bool
     textes: list[Ligne] = field(default_factory=list)
     etiquette: Boite | None = None
     main: tuple[float, float] | None = None
@@ -281,8 +280,6 @@ def _interieur(noeud: Noeud) -> Boite:
     match noeud.forme:
         case "texte":
             return b
-        case "ellipse":
-            return Boite(b.x + b.l * 0.14, b.y + b.h * 0.14, b.l * 0.72, b.h * 0.72)
         case "personne":
             return Boite(b.x + BLANC + TETE, b.y + 3, b.l - TETE - 2 * BLANC, b.h - 6)
         case "cylindre":
@@ -467,18 +464,16 @@ def _fleche(donnees: Mapping[str, Any], noeuds: Mapping[str, Noeud], corps: floa
         raise ErreurPublication(f"{nom} : le trait « {donnees['trait']} » n’existe pas.")
     depart, arrivee = noeuds[donnees["de"]].boite, noeuds[donnees["vers"]].boite
     manuel = bool(donnees.get("manuel"))
-    teinte = famille(nom, donnees.get("famille", "humain" if manuel else "neutre"))
     points = _chemin(nom, donnees, depart, arrivee)
     if noeuds[donnees["vers"]].accent:
         points[-1] = _reculer(points[-2], points[-1], HALO)
     fleche = Fleche(
         nom,
         points,
-        teinte,
+        "humain" if manuel else "neutre",
         manuel,
         donnees.get("trait") == "pointille",
         bool(donnees.get("accent")) or "nouveau" in donnees,
-        bool(donnees.get("double")),
     )
     _etiqueter(fleche, donnees, max(TAILLE_MIN, corps - 3))
     return fleche
@@ -584,10 +579,8 @@ def _etiqueter(fleche: Fleche, donnees: Mapping[str, Any], taille: float) -> Non
         return
     segments = list(pairwise(fleche.points))
     longueurs = [abs(x1 - x2) + abs(y1 - y2) for (x1, y1), (x2, y2) in segments]
-    rang = donnees.get("segment", longueurs.index(max(longueurs)) + 1)
-    if not 1 <= rang <= len(segments):
-        raise ErreurPublication(f"{fleche.nom} : elle n’a pas de segment {rang}.")
-    (x1, y1), (x2, y2) = segments[rang - 1]
+    rang = longueurs.index(max(longueurs))
+    (x1, y1), (x2, y2) = segments[rang]
     part = donnees.get("place", 0.5 if texte else 0.42)
     x, y = x1 + (x2 - x1) * part, y1 + (y2 - y1) * part
     if not texte:
@@ -597,7 +590,7 @@ def _etiqueter(fleche: Fleche, donnees: Mapping[str, Any], taille: float) -> Non
     cote = donnees.get("cote", "dessus" if couche else "droite")
     if cote not in (("dessus", "dessous") if couche else ("droite", "gauche")):
         raise ErreurPublication(f"{fleche.nom} : l’étiquette ne peut pas être « {cote} ».")
-    place = donnees.get("largeur", longueurs[rang - 1] - 6 if couche else 170)
+    place = donnees.get("largeur", longueurs[rang] - 6 if couche else 170)
     coupe = [(lignes(fleche.nom, texte, place, taille), taille, False)]
     main = 36 if fleche.manuel else 0
     large = max(mesure.largeur(ligne, taille) for ligne in coupe[0][0])

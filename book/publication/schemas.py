@@ -38,8 +38,8 @@ partir de 1, décimales admises ; une taille est ``[colonnes, lignes]``.
     main ; ``accent: true`` met le nœud en évidence ; ``pastille`` : un mot à cheval sur le bord ;
     ``forme`` :
 
-    - ``rectangle`` (par défaut), ``cylindre`` (une base), ``document``, ``personne``, ``ellipse``,
-      ``texte`` (sans bord, aligné au centre) ;
+    - ``rectangle`` (par défaut), ``cylindre`` (une base), ``document``, ``personne``, ``texte``
+      (sans bord, aligné au centre) ;
     - ``tableau`` : ``colonnes`` (les têtes), ``lignes`` (des listes), ``surligne`` (le numéro de la
       ligne à montrer, à partir de 1), ``poids`` (largeurs relatives) ;
     - ``jauge`` : ``valeur`` et ``maximum`` (un arc gradué sous le texte) ;
@@ -48,16 +48,15 @@ partir de 1, décimales admises ; une taille est ``[colonnes, lignes]``.
 ``fleches``
     Liste de ``{de, vers}`` avec au besoin :
 
-    - ``texte``, et pour le placer : ``segment`` (numéro du segment, le plus long par défaut),
-      ``place`` (0.5, part du segment), ``cote`` (``dessus``, ``dessous``, ``droite``, ``gauche``),
-      ``largeur`` en pixels ;
+    - ``texte``, posé le long du plus long segment, et pour le déplacer : ``place`` (0.5, part du
+      segment), ``cote`` (``dessus``, ``dessous``, ``droite``, ``gauche``), ``largeur`` en pixels ;
     - ``depart`` et ``arrivee`` : ``haut``, ``bas``, ``gauche``, ``droite``, ou ``[côté, part]`` où
       la part va de 0 (gauche ou haut) à 1. Sans eux, la flèche est droite si les nœuds se font
       face, sinon coudée : elle sort à l’horizontale et entre à la verticale ;
     - ``milieu`` : la part (0.5) où tourne une flèche en Z ; ``detour`` : l’écart (32) d’une flèche
       en U, qui sort et entre du même côté ;
     - ``trait`` : ``plein`` ou ``pointille`` ; ``manuel: true`` : tirets et main ; ``accent: true``
-      la met en évidence ; ``double: true`` : une pointe à chaque bout ; ``famille`` : sa couleur.
+      la met en évidence.
 
 Une zone, un nœud ou une flèche peut porter ``depuis`` et ``jusqua`` : les niveaux entre lesquels
 il existe (``schema("niveaux", niveau=2)``). Toute valeur peut dépendre du niveau : on l’écrit
@@ -77,8 +76,7 @@ anneaux.
 
 Modèle ``venn``
 ---------------
-Trois ``cercles`` (``texte``, ``detail``, ``famille``), leurs ``communs`` (textes des trois
-intersections deux à deux, facultatif) et leur ``centre`` (``texte``, ``detail``).
+Trois ``cercles`` (``texte``, ``detail``, ``famille``) et leur ``centre`` (``texte``, ``detail``).
 """
 
 from collections.abc import Mapping
