@@ -14,19 +14,20 @@ MOIS = pd.to_datetime(["2013-04-01", "2013-05-01", "2013-06-01", "2013-07-01"])
 
 @pytest.fixture
 def mesures():
-    """Quatre mois : une alarme suivie, une alarme trop tôt, un drift sans panne, une panne."""
-    alertes = [[supervision.CALIBRATION], [supervision.CALIBRATION], [supervision.ENTREES], []]
-    return pd.DataFrame({"mois": MOIS, "alertes": alertes, "brier_skill": [0.1, 0.1, 0.05, -0.1]})
+    """Une alarme suivie, une alarme trop tôt et une panne, un drift seul, un drift et une panne."""
+    alertes = [[supervision.CALIBRATION], [supervision.CALIBRATION], [supervision.ENTREES]]
+    alertes.append([supervision.ENTREES])
+    return pd.DataFrame({"mois": MOIS, "alertes": alertes, "brier_skill": [0.1, -0.05, 0.05, -0.1]})
 
 
 @pytest.fixture
 def histoire():
-    """Une mise en service initiale, une promotion le 1er mai, un retour arrière en juin."""
+    """Une mise en service initiale, une promotion le 1er mai, un retour en juillet d’une version de juin."""
     lignes = [
         ("2013-04-01", "promotion", 1, None),
         ("2013-05-01", "promotion", 2, 1),
         ("2013-06-15", "promotion forcée", 3, 2),
-        ("2013-06-20", "retour arrière", 2, 3),
+        ("2013-07-05", "retour arrière", 2, 3),
     ]
     table = pd.DataFrame(
         lignes, columns=["date_simulee", "action", "version", "version_precedente"]
@@ -44,15 +45,13 @@ def test_chaque_alarme_a_sa_suite(mesures, histoire):
 
 
 def test_le_drift_et_la_panne_se_croisent(mesures):
-    assert principes.croiser(mesures) == (["juin"], ["juil."]), (
-        "l’un sans l’autre, dans les deux sens"
-    )
+    assert principes.croiser(mesures) == (["juin"], ["mai"]), "l’un sans l’autre"
 
 
 def test_le_cadran_place_chaque_evenement(mesures, histoire):
     repere = principes.cadran(principes.decisions(mesures, histoire), histoire)
     places = [sorted(points.get_offsets()[:, 0].tolist()) for points in repere.collections]
-    assert places == [[0, 1], [0], [0, 1, 2]], "alarmes, réentraînements, mises en service"
+    assert places == [[0, 1], [0], [0, 1, 2, 3]], "alarmes, réentraînements, mises en service"
 
 
 def test_les_jauges_cernent_la_section_la_plus_basse():
@@ -75,7 +74,7 @@ def test_chaque_indicateur_a_sa_valeur(histoire, monkeypatch):
     monkeypatch.setattr(principes.base, "lire", lambda *_: predits)
     valeurs = {f["indicateur"]: f["valeur"] for f in principes.indicateurs(histoire, 1)}
     assert valeurs["Délai de changement"] == "30,0 s", "de la dernière prédiction à la promotion"
-    assert valeurs["Temps de rétablissement"] == "5 jours", "du 15 au 20 juin"
+    assert valeurs["Temps de rétablissement"] == "20 jours", "du 15 juin au 5 juillet"
     assert "—" not in valeurs.values(), "tout est calculé sur cette histoire"
 
 
