@@ -520,7 +520,7 @@ def relancer(p: Passage, relus: pd.DataFrame, mois: pd.DataFrame) -> tuple[float
         Le plus grand écart de probabilité, et l’égalité des empreintes.
     """
     annonces = [
-        entrainement.probabilites(modele, mois) for modele in (p.modele, p.apprendre(relus))
+        entrainement.probabilites(modele, mois) for modele in (p.en_service, p.apprendre(relus))
     ]
     empreintes = {tracabilite.empreinte(pd.DataFrame({"p": a})) for a in annonces}
     return float(np.abs(annonces[0] - annonces[1]).max()), len(empreintes) == 1
@@ -550,7 +550,7 @@ def chercher(p: Passage, relus: pd.DataFrame) -> dict[str, bool]:
     return {
         "données": fiche.get("donnees.empreinte") == tracabilite.empreinte(relus),
         "code": fiche.get("code.version") == tracabilite.version_du_code(),
-        "paramètres": fiche.get("max_iter") == str(p.modele[-1].max_iter),
+        "paramètres": fiche.get("max_iter") == str(p.en_service[-1].max_iter),
         "métriques": "auc" in fiche,
         "auteur": "mlflow.user" in fiche,
         "date de livraison": "livre_le" in fiche,
