@@ -15,14 +15,13 @@ MOIS = pd.to_datetime(["2013-04-01", "2013-05-01", "2013-06-01", "2013-07-01"])
 @pytest.fixture
 def mesures():
     """Une alarme suivie, une alarme trop tôt et une panne, un drift seul, un drift et une panne."""
-    alertes = [[supervision.CALIBRATION], [supervision.CALIBRATION], [supervision.ENTREES]]
-    alertes.append([supervision.ENTREES])
+    alertes = 2 * [[supervision.CALIBRATION]] + 2 * [[supervision.ENTREES]]
     return pd.DataFrame({"mois": MOIS, "alertes": alertes, "brier_skill": [0.1, -0.05, 0.05, -0.1]})
 
 
 @pytest.fixture
 def histoire():
-    """Une mise en service initiale, une promotion le 1er mai, un retour en juillet d’une version de juin."""
+    """Deux promotions, puis une version mise de force en juin et retirée en juillet."""
     lignes = [
         ("2013-04-01", "promotion", 1, None),
         ("2013-05-01", "promotion", 2, 1),
