@@ -219,10 +219,20 @@ def _copier_les_donnees(source: Path) -> None:
         table = pq.read_table(source / f"{nom}.parquet")
         if "time_hour" in table.column_names:
             table = table.filter(pc.less(table["time_hour"], limite))
+        if nom == "flights":
+            table = table.take(_rangs_gardes(table))
         pq.write_table(table, cible / f"{nom}.parquet", compression="none")
         empreinte = hashlib.sha256((cible / f"{nom}.parquet").read_bytes()).hexdigest()
         lignes.append(f"{empreinte}  {nom}.parquet\n")
     (cible / "SHA256SUMS").write_text("".join(lignes))
+
+
+def _rangs_gardes(vols: pa.Table) -> np.ndarray:
+    """Un vol sur quatre avant le lot et sa veille, tous ensuite."""
+    veille = pd.Timestamp(LOT, tz="America/New_York") - pd.Timedelta(days=1)
+    anciens = np.asarray(pc.less(vols["time_hour"], veille.tz_convert("UTC")))
+    rangs = np.arange(len(vols))
+    return np.concatenate([rangs[anciens][::UN_SUR], rangs[~anciens]])
 
 
 def _installer() -> Atelier:
@@ -267,8 +277,10 @@ def _retirer_le_lot() -> None:
 
 
 def exemples_connus() -> pd.DataFrame:
-    """Un vol étiqueté sur quatre de ce que la base connaît, toujours les mêmes."""
-    return etiquetes(features.exemples(DEBUT, FIN).iloc[::UN_SUR])
+    """Un vol étiqueté sur quatre, toujours les mêmes ; l’historique est déjà éclairci."""
+    connus = features.exemples(DEBUT, FIN)
+    lot = connus["flight_date"] >= LOT
+    return etiquetes(pd.concat([connus[~lot], connus[lot].iloc[::UN_SUR]], ignore_index=True))
 
 
 def melanger(exemples: pd.DataFrame) -> pd.DataFrame:
@@ -415,8 +427,8 @@ def ingerer(lot: pd.DataFrame | None) -> None:
 
 
 def tirer_de_l_entrepot(_: Passage) -> pd.DataFrame:
-    """Tire environ un vol sur quatre de l’entrepôt ; la requête ne fixe pas le tirage."""
-    table = base.lire(f"SELECT * FROM entrepot TABLESAMPLE BERNOULLI ({100 / UN_SUR:.0f})")
+    """Tire environ neuf vols sur dix de l’entrepôt ; la requête ne fixe pas le tirage."""
+    table = base.lire("SELECT * FROM entrepot TABLESAMPLE BERNOULLI (90)")
     table["flight_date"] = pd.to_datetime(table["flight_date"])
     return etiquetes(table)
 
