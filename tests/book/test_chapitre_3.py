@@ -9,7 +9,8 @@ from publication.schemas import schema
 from publication.tableaux import charger
 
 PARTIES = ["Le schéma", "L’explication", "L’exemple", "Les outils", "La preuve"]
-CELLULES = nbformat.read(RACINE / "book" / "3_principes.ipynb", as_version=4).cells
+NOTEBOOK = nbformat.read(RACINE / "book" / "3_principes.ipynb", as_version=4)
+CELLULES = NOTEBOOK.cells
 PRINCIPES = charger("principes")
 
 
@@ -58,3 +59,8 @@ def test_rien_n_est_ecrit_dans_la_base():
     code = "\n".join(c.source for c in CELLULES if c.cell_type == "code")
     ecritures = r"INSERT|UPDATE|DELETE|recevoir|rejouer|mettre_en_service|enregistrer|inscrire"
     assert not re.search(ecritures, code), "le chapitre 3 ne fait que lire"
+
+
+def test_la_page_se_refait_avec_la_demonstration_et_avec_les_tests():
+    assert NOTEBOOK.metadata["depend_de"] == ["notebooks/47_bilan.ipynb"], "elle lit la démo"
+    assert NOTEBOOK.metadata["lit"] == ["tests/**/test_*.py"], "le ML Test Score lit les tests"
