@@ -174,14 +174,15 @@ def atelier() -> Iterator[Atelier]:
     Raises:
         ErreurUtilisateur: base injoignable, ou niveaux déjà en cours pour cette personne.
     """
-    source, dossier = dossier_donnees(), dossier_travail() / "niveaux"
+    nom = f"niveaux_{utilisateur()}"
+    source, dossier = dossier_donnees(), dossier_travail() / nom
     reglages = {
         "DATABASE_URL": base.url(),
-        "MLOPS_UTILISATEUR": f"niveaux_{utilisateur()}",
+        "MLOPS_UTILISATEUR": nom,
         "MLOPS_DONNEES": str(dossier / "donnees"),
         "MLOPS_TRAVAIL": str(dossier),
     }
-    avant = {nom: os.environ.get(nom) for nom in reglages}
+    avant = {variable: os.environ.get(variable) for variable in reglages}
     base.oublier()
     os.environ.update(reglages)
     try:
@@ -190,10 +191,10 @@ def atelier() -> Iterator[Atelier]:
             _copier_les_donnees(source)
             yield _installer()
     finally:
-        for nom, valeur in avant.items():
-            del os.environ[nom]
+        for variable, valeur in avant.items():
+            del os.environ[variable]
             if valeur is not None:
-                os.environ[nom] = valeur
+                os.environ[variable] = valeur
         base.oublier()
 
 
