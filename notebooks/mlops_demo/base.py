@@ -200,4 +200,7 @@ def verrou_de_seance() -> Iterator[None]:
                 "attendez sa fin, ou donnez un autre nom dans la variable MLOPS_UTILISATEUR."
             )
         connexion.commit()
-        yield
+        try:
+            yield
+        finally:
+            connexion.invalidate()  # rendue à la réserve, elle garderait le verrou
