@@ -134,6 +134,13 @@ def transformer(app: Sphinx, doctree: nodes.document) -> None:
             texte.parent.replace(texte, nodes.Text(insecables(texte.astext())))
 
 
+def agrandir(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Fait ouvrir en grand l’image d’une figure : Sphinx lie celles qui ont une taille."""
+    for image in doctree.findall(nodes.image):
+        if any(isinstance(parent, nodes.figure) for parent in ascendance(image)):
+            image["width"] = "100%"
+
+
 def ascendance(noeud: nodes.Node) -> Iterable[nodes.Node]:
     """Donne les parents d’un nœud, du plus proche au plus lointain."""
     while (noeud := noeud.parent) is not None:
@@ -431,6 +438,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", transformer)
     app.connect("env-check-consistency", verifier)
     app.connect("doctree-resolved", resoudre)
+    app.connect("doctree-resolved", agrandir)
     app.connect("html-page-context", completer_page)
     # Après sphinx_external_toc, qui écrit aussi index.html à la fin.
     app.connect("build-finished", finir, priority=900)

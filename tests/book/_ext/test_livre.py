@@ -184,6 +184,15 @@ def test_liens_des_sorties(construire):
         assert f'href="{intact}"' in premiere, "Ce qui n’est pas du livre ne change pas."
 
 
+def test_figure_ouverte_en_grand(construire):
+    # Alors l’image d’une figure mène à son fichier, et garde son texte de remplacement
+    premiere, _ = construire()
+    lien = re.search(
+        r'<a [^>]*href="(_images/[^"]+\.svg)"[^>]*><img [^>]*alt="Un carré\."', premiere
+    )
+    assert lien, "La figure ne s’ouvre pas en grand."
+
+
 @pytest.mark.parametrize(
     ("ecart", "perdu"),
     [
