@@ -39,6 +39,12 @@ def test_une_phrase_avant_chaque_code(notebook):
         precedent = cellule.cell_type
 
 
+def test_le_code_qui_ne_fait_que_montrer_est_replie(notebook):
+    for cellule in notebook.cells:
+        if cellule.cell_type == "code" and cellule.source.startswith(("schema(", "outils(")):
+            assert "hide-input" in cellule.metadata.get("tags", []), cellule.source
+
+
 def test_autant_de_texte_que_de_code(notebook):
     genres = [cellule.cell_type for cellule in notebook.cells]
     assert genres.count("markdown") >= genres.count("code"), "Moins de texte que de code."
