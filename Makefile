@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do command 
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book demo lab serve test lint lock bench clean
+.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench clean
 
 aide: ## affiche cette liste
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -21,6 +21,18 @@ environnement:
 
 book: environnement ## exécute les notebooks et construit le livre dans _build/html
 	@$(VENV) -m publication livre
+
+slides: environnement ## fait les diapositives de l’exposé dans _build/diapositives
+	@$(VENV) -m publication diapositives
+
+pdf: environnement ## imprime les diapositives et le livre dans _build/pdf (demande Chromium)
+	@$(VENV) -m publication pdf
+
+markdown: environnement ## écrit presentation_mlops.md et ses figures
+	@$(VENV) -m publication markdown
+
+temps: environnement ## compare le temps prévu, estimé et mesuré de l’exposé
+	@$(VENV) -m publication temps
 
 demo: environnement ## joue la démonstration du chapitre 4 et en affiche le bilan
 	@$(VENV) -m publication demo

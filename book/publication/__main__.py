@@ -1,4 +1,4 @@
-"""La ligne de commande : ``python -m publication livre|demo|servir``."""
+"""La ligne de commande : ``python -m publication livre|diapositives|pdf|markdown|temps|…``."""
 
 import argparse
 import errno
@@ -14,6 +14,10 @@ def lire_arguments(arguments: list[str] | None) -> argparse.Namespace:
     commandes = analyseur.add_subparsers(dest="commande", required=True, metavar="commande")
     commandes.add_parser("livre", help="exécute ce qui a changé et construit le livre")
     commandes.add_parser("demo", help="exécute en direct les notebooks du chapitre 4")
+    commandes.add_parser("diapositives", help="fait les diapositives des cellules marquées")
+    commandes.add_parser("pdf", help="imprime les diapositives et le livre en PDF")
+    commandes.add_parser("markdown", help="écrit presentation_mlops.md et ses figures")
+    commandes.add_parser("temps", help="compare le temps prévu, estimé et mesuré de l’exposé")
     servir = commandes.add_parser("servir", help="sert le livre construit sur 127.0.0.1")
     servir.add_argument("--port", type=int, default=8080, help="port d’écoute (8080)")
     return analyseur.parse_args(arguments)
@@ -40,16 +44,72 @@ def demo() -> None:
     print("\n" + recapituler(etapes, time.monotonic() - debut))
 
 
+def diapositives() -> None:
+    """Construit les diapositives et dit où les ouvrir."""
+    from publication.diapositives import construire_diapositives
+    from publication.livre import executer_ce_qui_a_change, une_seule_fabrication
+
+    with une_seule_fabrication(RACINE):
+        executer_ce_qui_a_change(RACINE)
+        page = construire_diapositives(RACINE)
+    print(f"Ouvrez {page.relative_to(RACINE).as_posix()} dans un navigateur ; ? y montre l’aide.")
+
+
+def pdf() -> None:
+    """Imprime les diapositives et le livre, et dit ce que pèse chaque fichier."""
+    from publication.pdf import imprimer
+
+    livre()
+    diapositives()
+    for fichier in imprimer(RACINE):
+        taille = f"{fichier.stat().st_size / 1e6:.1f} Mo".replace(".", ",")
+        print(f"{fichier.relative_to(RACINE).as_posix()} : {taille}")
+
+
+def markdown() -> None:
+    """Écrit la présentation en Markdown."""
+    from publication.livre import executer_ce_qui_a_change, une_seule_fabrication
+    from publication.markdown import ecrire_presentation
+
+    with une_seule_fabrication(RACINE):
+        executer_ce_qui_a_change(RACINE)
+        figures = ecrire_presentation(RACINE, RACINE)
+    print(f"presentation_mlops.md est écrit, avec {figures} figures dans book/figures.")
+
+
+def temps() -> None:
+    """Montre le temps de l’exposé.
+
+    Raises:
+        ErreurPublication: si l’exposé ne tient pas dans son temps.
+    """
+    from publication.temps import depassements, lire_sections, presenter
+
+    sections = lire_sections(RACINE)
+    print(presenter(sections))
+    fautes = depassements(sections)
+    if fautes:
+        raise ErreurPublication(" ; ".join(fautes) + ".")
+
+
+COMMANDES = {
+    "livre": livre,
+    "demo": demo,
+    "diapositives": diapositives,
+    "pdf": pdf,
+    "markdown": markdown,
+    "temps": temps,
+}
+
+
 def principal(arguments: list[str] | None = None) -> int:
     """Exécute une commande ; une erreur prévisible donne une phrase et le code 1."""
     options = lire_arguments(arguments)
     from mlops_demo import ErreurUtilisateur
 
     try:
-        if options.commande == "livre":
-            livre()
-        elif options.commande == "demo":
-            demo()
+        if options.commande in COMMANDES:
+            COMMANDES[options.commande]()
         else:
             from publication.serveur import servir
 

@@ -36,9 +36,9 @@ def construire(racine: Path) -> None:
     if rapports.is_dir():
         shutil.copytree(rapports, html / "rapports")
     _verifier_rapports(html)
-    _mettre_en_place(html, construction / "html")
+    mettre_en_place(html, construction / "html")
     # Un simple « jupyter-book build . » trouvera ainsi les mêmes exécutions.
-    _mettre_en_place(atelier / "_build" / ".jupyter_cache", construction / ".jupyter_cache")
+    mettre_en_place(atelier / "_build" / ".jupyter_cache", construction / ".jupyter_cache")
     shutil.rmtree(atelier)
 
 
@@ -108,7 +108,7 @@ def _verifier_rapports(html: Path) -> None:
                 )
 
 
-def _mettre_en_place(nouveau: Path, place: Path) -> None:
+def mettre_en_place(nouveau: Path, place: Path) -> None:
     """Remplace un dossier par un autre ; l’ancien n’est détruit qu’une fois le neuf en place."""
     ancien = place.with_name(f"{place.name}.ancien")
     shutil.rmtree(ancien, ignore_errors=True)

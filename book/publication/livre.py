@@ -24,12 +24,7 @@ def construire_livre(racine: Path) -> bool:
         Faux si tout était à jour.
     """
     with une_seule_fabrication(racine):
-        notebooks = lire_notebooks(racine)
-        a_executer = perimes(racine, notebooks)
-        if a_executer:
-            from publication.execution import executer
-
-            executer(racine, a_executer, Suivi())
+        notebooks = executer_ce_qui_a_change(racine)
         temoin = racine / "_build" / "html.empreinte"
         attendue = empreinte_html(racine, notebooks)
         page = racine / "_build" / "html" / "index.html"
@@ -41,6 +36,17 @@ def construire_livre(racine: Path) -> bool:
         construire(racine)
         ecrire(temoin, attendue)
         return True
+
+
+def executer_ce_qui_a_change(racine: Path) -> list[Notebook]:
+    """Met à jour les copies exécutées ; donne tous les notebooks du livre."""
+    notebooks = lire_notebooks(racine)
+    a_executer = perimes(racine, notebooks)
+    if a_executer:
+        from publication.execution import executer
+
+        executer(racine, a_executer, Suivi())
+    return notebooks
 
 
 def jouer_demonstration(racine: Path) -> list[tuple[str, dict[str, Any]]]:

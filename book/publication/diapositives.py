@@ -1,0 +1,258 @@
+"""Le jeu de diapositives : reveal.js, à partir des notebooks exécutés et de leurs métadonnées.
+
+Ce que devient une cellule est dit par ``slideshow.slide_type`` : ``slide`` (début d’une colonne),
+``subslide`` (diapositive suivante), ``fragment`` (paraît à la demande), ``-`` (suite de la même
+diapositive), ``notes`` (pour l’orateur), ``skip``. Une cellule qui n’en a pas est ignorée. Le
+titre d’une diapositive est ``slideshow.titre`` ou, à défaut, le dernier titre de la page. Le code
+n’est montré que si ``slideshow.code`` est vrai.
+"""
+
+import posixpath
+import re
+import shutil
+from pathlib import Path
+
+from nbconvert.exporters import SlidesExporter
+from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
+
+from publication import temps
+from publication.annexes import LEGENDE
+from publication.depot import ErreurPublication, ecrire, lire_sommaire, lire_yaml
+from publication.html import fusionner, mettre_en_place
+from publication.typographie import insecables
+
+GABARIT = "diapositives"
+DEBUTS = {"slide", "subslide"}
+TITRE = re.compile(r"^(#+) +(.+)\n*")
+LIEN = re.compile(r'(?P<avant>\]\(|href=")(?P<cible>[^")\s]+)')
+
+# Ce que disent reveal.js et sa vue de l’orateur : fichier, texte anglais, texte français.
+TRADUCTIONS = (
+    ("reveal.js", "Keyboard Shortcuts", "Raccourcis clavier"),
+    ("reveal.js", "<th>KEY</th><th>ACTION</th>", "<th>Touche</th><th>Action</th>"),
+    ("reveal.js", "SPACE", "Espace"),
+    ("reveal.js", '"ESC, O"', '"Échap, O"'),
+    ("reveal.js", '"Shift + ', '"Maj + '),
+    ("reveal.js", ">Esc <", ">Échap <"),
+    ("reveal.js", '"Next slide"', '"Diapositive suivante"'),
+    ("reveal.js", '"Previous slide"', '"Diapositive précédente"'),
+    ("reveal.js", '"Navigate without fragments"', '"Passer sans dévoiler pas à pas"'),
+    ("reveal.js", '"Jump to first/last slide"', '"Première ou dernière diapositive"'),
+    ("reveal.js", '"Pause"', '"Écran noir"'),
+    ("reveal.js", '"Fullscreen"', '"Plein écran"'),
+    ("reveal.js", '"Jump to slide"', '"Aller à la diapositive"'),
+    ("reveal.js", '"Slide overview"', '"Vue d’ensemble"'),
+    ("reveal.js", '"next slide"', '"diapositive suivante"'),
+    ("reveal.js", '"previous slide"', '"diapositive précédente"'),
+    ("reveal.js", 'aria-label="above slide"', 'aria-label="diapositive du dessus"'),
+    ("reveal.js", 'aria-label="below slide"', 'aria-label="diapositive du dessous"'),
+    ("reveal.js", "Resume presentation", "Reprendre"),
+    ("notes.js", '"Speaker notes view"', '"Vue de l’orateur"'),
+    ("notes.js", '<html lang=\\"en\\">', '<html lang=\\"fr\\">'),
+    ("notes.js", "reveal.js - Speaker View", "Vue de l’orateur"),
+    ("notes.js", "Loading speaker view...", "Ouverture de la vue de l’orateur…"),
+    ("notes.js", ">Upcoming<", ">Ensuite<"),
+    ("notes.js", ">Time <", ">Temps écoulé <"),
+    ("notes.js", "Click to Reset", "remettre à zéro"),
+    ("notes.js", "Pacing – Time to finish current slide", "Reste sur cette diapositive"),
+    ("notes.js", "'default': 'Default'", "'default': 'ordinaire'"),
+    ("notes.js", "'wide': 'Wide'", "'wide': 'large'"),
+    ("notes.js", "'tall': 'Tall'", "'tall': 'haute'"),
+    ("notes.js", "'notes-only': 'Notes only'", "'notes-only': 'notes seules'"),
+    ("notes.js", "'Layout' + (", "'Disposition' + ("),
+    ("notes.js", "'en-US', { hour12: true,", "'fr-FR', {"),
+    ("notes.js", "Speaker view popup failed to open.", "La fenêtre de l’orateur est bloquée."),
+    (
+        "notes.js",
+        "Please make sure popups are allowed and reopen the speaker view.",
+        "Autorisez les fenêtres pour cette page, puis recommencez.",
+    ),
+    ("notes.js", "Cross origin error.", "Origine différente."),
+    (
+        "notes.js",
+        "The speaker window can only be opened from the same origin.",
+        "La vue de l’orateur s’ouvre depuis les diapositives.",
+    ),
+    ("notes.js", "Error connecting to main window.", "Les diapositives ne répondent pas."),
+    (
+        "notes.js",
+        "Please try closing and reopening the speaker view.",
+        "Fermez cette fenêtre, puis ouvrez-la de nouveau.",
+    ),
+)
+
+
+def construire_diapositives(racine: Path) -> Path:
+    """Construit le jeu dans ``_build/diapositives`` et donne sa page.
+
+    Raises:
+        ErreurPublication: si aucune cellule n’est marquée, ou si reveal.js a changé.
+    """
+    source = racine / "book" / GABARIT
+    atelier = racine / "_build" / "atelier-diapositives"
+    shutil.rmtree(atelier, ignore_errors=True)
+    jeu = assembler(racine)
+    for cellule in jeu.cells:
+        if "figure" in cellule.metadata:
+            ecrire(atelier / cellule.metadata.figure.fichier, _svg(cellule))
+    exporteur = SlidesExporter(
+        template_name=GABARIT,
+        extra_template_basedirs=[str(source.parent)],
+        exclude_anchor_links=True,
+    )
+    page, _ = exporteur.from_notebook_node(jeu)
+    ecrire(atelier / "index.html", page)
+    shutil.copy(source / "diapositives.css", atelier)
+    shutil.copy(racine / "book" / "assets" / "favicon.svg", atelier)
+    shutil.copytree(source / "reveal", atelier / "reveal")
+    _traduire(atelier / "reveal")
+    place = racine / "_build" / "diapositives"
+    mettre_en_place(atelier, place)
+    return place / "index.html"
+
+
+def assembler(racine: Path) -> NotebookNode:
+    """Réunit les cellules retenues de toutes les pages, prêtes pour le gabarit.
+
+    Raises:
+        ErreurPublication: si aucune cellule n’est marquée.
+    """
+    cellules: list[NotebookNode] = []
+    for chemin in lire_sommaire(racine):
+        if chemin.endswith(".ipynb"):
+            cellules += _retenir(racine, chemin)
+    if not cellules:
+        raise ErreurPublication(
+            "aucune cellule n’est une diapositive : dans JupyterLab, choisissez-en "
+            "avec « Type de diapositive » (panneau de droite, outils communs)."
+        )
+    _minuter(cellules, temps.debuts(racine))
+    titre = lire_yaml(racine / "_config.yml")["title"]
+    return new_notebook(metadata={"title": titre}, cells=cellules)
+
+
+def _retenir(racine: Path, chemin: str) -> list[NotebookNode]:
+    """Donne les cellules d’une page qui vont dans le jeu, avec ce que le gabarit en attend."""
+    retenues: list[NotebookNode] = []
+    titre = ""
+    for cellule in fusionner(racine, chemin).cells:
+        genre = cellule.metadata.get("slideshow", {}).get("slide_type", "skip")
+        trouve = TITRE.match(cellule.source) if cellule.cell_type == "markdown" else None
+        titre = trouve[2] if trouve else titre
+        if genre == "skip" or (not retenues and genre not in DEBUTS):
+            continue
+        if genre in DEBUTS:
+            ouvre_la_page = bool(trouve) and len(trouve[1]) == 1
+            diapositive = NotebookNode(
+                id=cellule.id,
+                page=chemin,
+                titre=insecables(
+                    re.sub(r"[*`]", "", cellule.metadata.slideshow.get("titre", titre))
+                ),
+                niveau="h1" if ouvre_la_page else "h2",
+                genre="chapitre" if ouvre_la_page else "texte",
+                corps=40,
+                secondes=0,
+            )
+            cellule.metadata.diapositive = diapositive
+        if genre == "notes":
+            diapositive.secondes += round(temps.duree(cellule.source))
+        elif trouve:
+            cellule.source = cellule.source.removeprefix(trouve[0])
+        if cellule.cell_type == "code":
+            diapositive.corps = min(diapositive.corps, *map(_corps, cellule.outputs), 40)
+        if _a_un_svg(cellule):
+            cellule.metadata.figure = _figure(cellule)
+            diapositive.genre = "image"
+        _preparer(cellule, chemin)
+        retenues.append(cellule)
+    return retenues
+
+
+def _minuter(cellules: list[NotebookNode], debuts: dict[str, float]) -> None:
+    """Écrit en tête des notes l’heure où les commencer et celle où les finir."""
+    heure, notes = 0.0, None
+    for cellule in cellules:
+        if "diapositive" in cellule.metadata:
+            diapositive, notes = cellule.metadata.diapositive, None
+            heure = debuts.pop(diapositive.page, heure)
+        elif temps.notes(cellule) and notes is None:
+            notes, fin = cellule, heure + diapositive.secondes
+            minutage = f"{temps.ecrire_duree(heure)} → {temps.ecrire_duree(fin)}"
+            cellule.source = f"**{minutage}**\n\n{cellule.source}"
+            heure = fin
+
+
+def _preparer(cellule: NotebookNode, chemin: str) -> None:
+    """Fait mener au livre les liens d’une cellule, et soigne la typographie de son texte."""
+    if cellule.cell_type == "markdown":
+        lignes = LIEN.sub(lambda lien: _lier(lien, chemin), cellule.source).split("\n")
+        cellule.source = "\n".join(x if x.startswith("|") else insecables(x) for x in lignes)
+        return
+    for sortie in cellule.outputs:
+        for genre in ("text/html", "text/markdown"):
+            if genre in sortie.get("data", {}):
+                texte = sortie.data[genre]
+                sortie.data[genre] = LIEN.sub(lambda lien: _lier(lien, chemin), texte)
+
+
+def _lier(lien: re.Match[str], page: str) -> str:
+    """Récrit un lien d’une page du livre pour qu’il parte du jeu de diapositives."""
+    cible, diese, ancre = lien["cible"].partition("#")
+    if "://" in cible:
+        return lien[0]
+    chemin = posixpath.join(posixpath.dirname(page), cible) if cible else page
+    chemin = re.sub(r"\.ipynb$", ".html", posixpath.normpath(chemin))
+    return f"{lien['avant']}../html/{chemin}{diese}{ancre}"
+
+
+def _corps(sortie: NotebookNode) -> int:
+    """Choisit, d’après ce qu’un tableau contient, la taille de son texte, en pixels."""
+    html = sortie.get("data", {}).get("text/html", "")
+    cases = len(re.findall(r"<t[dh]\b", html))
+    lignes, signes = html.count("<tr"), len(re.sub(r"(?s)<style.*?</style>|<[^>]*>|\s", "", html))
+    for taille, lignes_au_plus, signes_au_plus in ((36, 8, 400), (30, 10, 750), (28, 5, 1000)):
+        if cases <= 6 * lignes and lignes <= lignes_au_plus and signes <= signes_au_plus:
+            return taille
+    return 24
+
+
+def _a_un_svg(cellule: NotebookNode) -> bool:
+    sorties = cellule.get("outputs", [])
+    return any("image/svg+xml" in sortie.get("data", {}) for sortie in sorties)
+
+
+def _svg(cellule: NotebookNode) -> str:
+    """Donne le dessin d’une cellule de figure."""
+    dessins = (s.data["image/svg+xml"] for s in cellule.outputs if "data" in s)
+    return next(dessins)
+
+
+def _figure(cellule: NotebookNode) -> NotebookNode:
+    """Décrit la figure d’une cellule : son fichier, son texte de remplacement, son crédit."""
+    reglages = cellule.metadata.get("mystnb", {})
+    legende = reglages.get("figure", {}).get("caption", "")
+    if not LEGENDE.fullmatch(legende):
+        raise ErreurPublication(
+            f"la figure de la cellule {cellule.id} n’a pas d’auteur, de source ou de licence."
+        )
+    return NotebookNode(
+        fichier=f"figures/{reglages['figure']['name']}.svg",
+        alt=reglages["image"]["alt"],
+        credit=insecables(legende[legende.index("Auteur :") :]),
+    )
+
+
+def _traduire(dossier: Path) -> None:
+    """Met en français les copies de reveal.js.
+
+    Raises:
+        ErreurPublication: si un texte à traduire n’y est plus.
+    """
+    for nom, anglais, francais in TRADUCTIONS:
+        fichier = dossier / nom
+        texte = fichier.read_text(encoding="utf-8")
+        if anglais not in texte:
+            raise ErreurPublication(f"reveal.js a changé : « {anglais} » n’est plus dans {nom}.")
+        fichier.write_text(texte.replace(anglais, francais), encoding="utf-8")

@@ -1,0 +1,227 @@
+"""Les PDF : le jeu de diapositives et le livre, imprimés par Chromium."""
+
+import os
+import posixpath
+import re
+import shutil
+import subprocess
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+
+from bs4 import BeautifulSoup, Tag
+
+from publication.depot import ErreurPublication, ecrire, lire_sommaire, lire_yaml
+
+NOMS = ("chromium", "chromium-browser", "google-chrome")
+# Une impression qui dure plus est bloquée, pas lente.
+DELAI = 180
+# Du livre, on imprime le texte des pages, pas leurs boutons.
+A_RETIRER = "script, button, .headerlink, .filtre, .prev-next-footer, .btn"
+FIGURE = re.compile(r'src="([^":]+\.svg)"')
+MOTIF = re.compile(r'<pattern id="([^"]+)".*?</pattern>', re.DOTALL)
+COULEUR = re.compile(r'stroke="(#\w+)"|fill="(#\w+)"/>\s*</pattern>')
+# Les diapositives s’impriment sans reveal.js : une section par page, rien à attendre d’un script.
+DIAPOSITIVES = """
+@page { size: 1920px 1080px; margin: 0; }
+* { -webkit-print-color-adjust: exact; }
+body { margin: 0; counter-reset: page-du-jeu; }
+aside.notes { display: none; }
+.reveal section section {
+  position: relative;
+  overflow: hidden;
+  break-after: page;
+  counter-increment: page-du-jeu;
+}
+.reveal section:last-child > section:last-child { break-after: auto; }
+.reveal section section::after {
+  position: absolute;
+  right: 72px;
+  bottom: 12px;
+  font-size: 24px;
+  content: counter(page-du-jeu);
+}
+"""
+LIVRE = """
+@page { size: A4; margin: 15mm 14mm; }
+html, body { background: white; font-size: 10.5pt; }
+article { max-width: none; padding: 0; break-before: page; }
+article:first-of-type { break-before: auto; }
+figure, img, svg, tr, .admonition { break-inside: avoid; }
+h1, h2, h3, caption { break-after: avoid; }
+img, svg { max-width: 100%; max-height: 230mm; }
+.bd-article table :is(th, td) { padding: 0.25rem 0.35rem; font-size: 8.5pt; }
+"""
+
+
+def imprimer(racine: Path) -> list[Path]:
+    """Imprime les diapositives et le livre, déjà construits, dans ``_build/pdf``.
+
+    Raises:
+        ErreurPublication: si Chromium manque ou n’imprime pas.
+    """
+    chromium = trouver_chromium()
+    place = racine / "_build" / "pdf"
+    place.mkdir(parents=True, exist_ok=True)
+    construction = racine / "_build"
+    pages = {
+        "diapositives": (construction / "diapositives", etaler(racine)),
+        "livre": (construction / "html", reunir(racine)),
+    }
+    fichiers = []
+    for nom, (dossier, page) in pages.items():
+        # À côté des fichiers qu’elle demande, le temps d’être imprimée.
+        provisoire = dossier / ".impression.html"
+        autonome = inserer_les_figures(page, dossier)
+        ecrire(provisoire, publier_les_liens(autonome, adresse_publiee(racine)))
+        try:
+            _imprimer_une(chromium, provisoire.as_uri(), place / f"{nom}.pdf")
+        finally:
+            provisoire.unlink()
+        fichiers.append(place / f"{nom}.pdf")
+    return fichiers
+
+
+def trouver_chromium() -> str:
+    """Donne le chemin de Chromium.
+
+    Raises:
+        ErreurPublication: s’il n’est pas installé.
+    """
+    chemin = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NOMS)), None)
+    if chemin is None:
+        raise ErreurPublication(
+            "Chromium est introuvable, et c’est lui qui imprime : installez-le "
+            "(« sudo apt install chromium » sous Debian ou Ubuntu) ou donnez son chemin dans la "
+            "variable CHROMIUM."
+        )
+    return chemin
+
+
+def adresse_publiee(racine: Path) -> str:
+    """Donne l’adresse du livre sur GitHub Pages, déduite de celle du dépôt."""
+    depot = lire_yaml(racine / "_config.yml")["repository"]["url"]
+    compte, nom = depot.rstrip("/").split("/")[-2:]
+    return f"https://{compte.lower()}.github.io/{nom}"
+
+
+def publier_les_liens(page: str, adresse: str) -> str:
+    """Fait mener au livre publié les liens d’une page vers d’autres fichiers du livre.
+
+    Un PDF n’a pas de voisins : un lien relatif y mènerait à un dossier de cette machine.
+    """
+
+    def remplacer(lien: re.Match[str]) -> str:
+        return f'<a{lien[1]}href="{adresse}/{posixpath.normpath(lien[2]).removeprefix("../html/")}"'
+
+    return re.sub(r'<a\b([^>]*?)href="(?![a-z]+:|#)([^"]+)"', remplacer, page)
+
+
+def inserer_les_figures(page: str, dossier: Path) -> str:
+    """Met les figures dans la page, leurs hachures changées en couleurs unies.
+
+    Chromium imprime un motif comme une image de la taille du dessin : le PDF en pèserait sept fois
+    plus.
+    """
+
+    def inserer(source: re.Match[str]) -> str:
+        dessin = (dossier / source[1]).read_text(encoding="utf-8")
+        for motif in list(MOTIF.finditer(dessin)):
+            couleur = COULEUR.search(motif[0])
+            if couleur:
+                dessin = dessin.replace(f"url(#{motif[1]})", couleur[1] or couleur[2])
+        return f'src="data:image/svg+xml;base64,{b64encode(dessin.encode()).decode()}"'
+
+    return FIGURE.sub(inserer, page)
+
+
+def etaler(racine: Path) -> str:
+    """Rend le jeu de diapositives en pages qui se suivent, sans script."""
+    jeu = (racine / "_build" / "diapositives" / "index.html").read_text(encoding="utf-8")
+    document = BeautifulSoup(jeu, "html.parser")
+    for element in document.select('script, link[href="reveal/reveal.css"]'):
+        element.decompose()
+    style = document.new_tag("style")
+    style.string = DIAPOSITIVES
+    document.head.append(style)
+    return str(document)
+
+
+def reunir(racine: Path) -> str:
+    """Met bout à bout les articles de toutes les pages ; leurs liens restent dans le document."""
+    html = racine / "_build" / "html"
+    pages = [re.sub(r"\.\w+$", ".html", page) for page in lire_sommaire(racine)]
+    articles = []
+    for page in pages:
+        document = BeautifulSoup((html / page).read_text(encoding="utf-8"), "html.parser")
+        article = document.select_one("article.bd-article")
+        for superflu in article.select(A_RETIRER):
+            superflu.decompose()
+        for repli in article.select("details"):
+            repli["open"] = ""
+        _situer(article, page, pages)
+        articles.append(str(article))
+    titre = lire_yaml(racine / "_config.yml")["title"]
+    # Les feuilles du thème, telles que la première page les demande.
+    feuilles = [lien["href"] for lien in document.select('link[rel="stylesheet"]')]
+    liens = "".join(f'<link rel="stylesheet" href="{_depuis(page, f)}">' for f in feuilles)
+    return (
+        f'<!DOCTYPE html><html lang="fr" data-theme="light"><head><meta charset="utf-8">'
+        f"<title>{titre}</title>{liens}<style>{LIVRE}</style></head>"
+        f"<body><main>{''.join(articles)}</main></body></html>"
+    )
+
+
+def _situer(article: Tag, page: str, pages: list[str]) -> None:
+    """Récrit les ancres et les adresses d’un article pour le document réuni."""
+    article["id"] = _ancre(page, "")
+    for element in article.select("[id]"):
+        element["id"] = _ancre(page, element["id"])
+    for image in article.select("img[src]"):
+        image["src"] = _depuis(page, image["src"])
+    for lien in article.select("a[href]"):
+        cible, diese, ancre = lien["href"].partition("#")
+        if "://" in cible or cible.startswith("mailto:"):
+            continue
+        visee = _depuis(page, cible) if cible else page
+        lien["href"] = f"#{_ancre(visee, ancre)}" if visee in pages else f"{visee}{diese}{ancre}"
+
+
+def _ancre(page: str, ancre: str) -> str:
+    """Donne une ancre unique dans le document réuni."""
+    return f"{Path(page).stem}--{ancre}" if ancre else Path(page).stem
+
+
+def _depuis(page: str, adresse: str) -> str:
+    """Donne l’adresse, depuis la racine du livre, d’un fichier que cite une page."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), adresse))
+
+
+def _imprimer_une(chromium: str, adresse: str, fichier: Path) -> None:
+    """Imprime une page, dans un profil jetable et sans réseau."""
+    fichier.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as profil:
+        commande = [
+            chromium,
+            "--headless",
+            "--disable-gpu",
+            "--no-first-run",
+            f"--user-data-dir={profil}",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--no-pdf-header-footer",
+            f"--print-to-pdf={fichier}",
+        ]
+        # Chromium refuse son bac à sable au compte root, celui des conteneurs.
+        commande += ["--no-sandbox"] if os.geteuid() == 0 else []
+        try:
+            resultat = subprocess.run(
+                [*commande, adresse], capture_output=True, text=True, timeout=DELAI, check=False
+            )
+        except subprocess.TimeoutExpired as erreur:
+            raise ErreurPublication(
+                f"Chromium n’a pas imprimé {fichier.name} en {DELAI} secondes."
+            ) from erreur
+    if not fichier.is_file():
+        raise ErreurPublication(
+            f"Chromium n’a pas imprimé {fichier.name} : {resultat.stderr.strip()[-300:]}"
+        )
