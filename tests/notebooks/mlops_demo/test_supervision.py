@@ -6,6 +6,7 @@ import sys
 import psutil
 import pytest
 from mlops_demo import supervision
+from mlops_demo.features import CATEGORIES, NOMBRES
 from mlops_demo.supervision import Alarmes, alertes
 
 SAIN = {"biais": 0.0, "brier_skill": 0.1, "auc": 0.70, "psi_score": 0.0, "part_derive": 0.0}
@@ -51,6 +52,22 @@ def test_la_derive_trouve_la_variable_deplacee_et_elle_seule(annee, tmp_path):
     assert table.loc[table["derive"], "variable"].tolist() == ["distance"]
     assert rapport.stat().st_size > 1_000_000, "le rapport complet est bien écrit"
     assert supervision.part_derive(a, b) == 0
+
+
+def test_la_part_en_derive_est_celle_que_publie_evidently(annee):
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import DriftedColumnsCount
+
+    # Étant donné l’hiver et juillet, et la mesure publique d’Evidently
+    mois = annee["flight_date"].dt.month
+    hiver, juillet = annee[mois <= 3], annee[mois == 7]
+    definition = DataDefinition(numerical_columns=NOMBRES, categorical_columns=CATEGORIES)
+    jeux = [Dataset.from_pandas(j[CATEGORIES + NOMBRES], definition) for j in (juillet, hiver)]
+    metrique = DriftedColumnsCount(columns=CATEGORIES + NOMBRES, method="psi", threshold=0.2)
+    (publiee,) = Report([metrique]).run(*jeux).dict()["metrics"]
+    # Alors la nôtre, sans les graphiques, donne le même nombre
+    assert supervision.part_derive(hiver, juillet) == pytest.approx(publiee["value"]["share"])
+    assert 0 < publiee["value"]["share"] < 1, "la comparaison ne dirait rien"
 
 
 def test_l_atelier_ne_survit_pas_au_notebook():
