@@ -27,8 +27,9 @@ PHRASE = re.compile(r"[A-ZÀ-Ü].*\.", re.DOTALL)
 
 
 def prose(notebook):
-    """Le texte d’un notebook, ligne à ligne, sans ses titres."""
-    textes = [c.source for c in notebook.cells if c.cell_type == "markdown"]
+    """Le texte que lit le lecteur d’un notebook, ligne à ligne, sans ses titres."""
+    lues = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
+    textes = [c.source for c in lues if c.cell_type == "markdown"]
     return [ligne for texte in textes for ligne in texte.splitlines() if not ligne.startswith("#")]
 
 
