@@ -35,6 +35,8 @@ VARIABLES = (
     # numéros de version du registre, lignes du journal en tout
     r"(?<=\| version du modèle \| )\d+",
     r"(?<=[Vv]ersion )(?:\*\*)?\d+(?:\*\*)?|(?<=models:/…/)\d+|(?<=, sur )\d+(?= en tout)",
+    # écart entre deux modèles refaits sans graine
+    r"(?<=jusqu’à )\d+(?= points? d’écart)",
     # version de Postgres, schéma de la personne
     r"(?<=PostgreSQL )[\d.]+|(?<=schéma `)[^`]+",
 )
