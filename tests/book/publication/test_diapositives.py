@@ -103,7 +103,7 @@ def test_figure_et_liens(marquer):
     )
     image = jeu.select_one("figure img")
     assert (image["src"], image["alt"]) == ("figures/fig-essai.svg", "Un carré.")
-    assert "Licence : CC BY 4.0" in jeu.select_one("figcaption").get_text()
+    assert "CC BY 4.0" in jeu.select_one("figcaption").get_text()
 
 
 def test_figure_sans_credit_refusee(marquer):
