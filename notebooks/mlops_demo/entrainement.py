@@ -32,7 +32,7 @@ def lineaire(sans: tuple[str, ...] = ()) -> Pipeline:
     nombres = [n for n in NOMBRES if n not in sans]
     preparation = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), CATEGORIES),
-        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), nombres),
+        (make_pipeline(SimpleImputer(), StandardScaler()), nombres),
         sparse_threshold=1,
     )
     return make_pipeline(preparation, LogisticRegression(solver="newton-cholesky"))
