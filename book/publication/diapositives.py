@@ -163,7 +163,7 @@ def _retenir(racine: Path, chemin: str) -> list[NotebookNode]:
         if cellule.cell_type == "code":
             diapositive.corps = min(diapositive.corps, *map(_corps, cellule.outputs), 40)
         if _a_un_svg(cellule):
-            cellule.metadata.figure = _figure(cellule)
+            cellule.metadata.figure = _figure(cellule, chemin)
             diapositive.genre = "image"
         _preparer(cellule, chemin)
         retenues.append(cellule)
@@ -229,18 +229,20 @@ def _svg(cellule: NotebookNode) -> str:
     return next(dessins)
 
 
-def _figure(cellule: NotebookNode) -> NotebookNode:
+def _figure(cellule: NotebookNode, page: str) -> NotebookNode:
     """Décrit la figure d’une cellule : son fichier, son texte de remplacement, son crédit."""
     reglages = cellule.metadata.get("mystnb", {})
-    legende = reglages.get("figure", {}).get("caption", "")
-    if not LEGENDE.fullmatch(legende):
+    legende = LEGENDE.fullmatch(reglages.get("figure", {}).get("caption", ""))
+    if not legende:
         raise ErreurPublication(
             f"la figure de la cellule {cellule.id} n’a pas d’auteur, de source ou de licence."
         )
+    # Sans les mots « auteur », « source » et « licence » : le crédit tient sur une ligne.
+    credit = "{auteur}, {source}. {licence}.".format(**legende.groupdict())
     return NotebookNode(
         fichier=f"figures/{reglages['figure']['name']}.svg",
         alt=reglages["image"]["alt"],
-        credit=insecables(legende[legende.index("Auteur :") :]),
+        credit=insecables(LIEN.sub(lambda lien: _lier(lien, page), credit)),
     )
 
 
