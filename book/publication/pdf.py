@@ -20,7 +20,8 @@ DELAI = 180
 A_RETIRER = "script, button, .headerlink, .filtre, .prev-next-footer, .btn"
 FIGURE = re.compile(r'src="([^":]+\.svg)"')
 MOTIF = re.compile(r'<pattern id="([^"]+)".*?</pattern>', re.DOTALL)
-COULEUR = re.compile(r'stroke="(#\w+)"|fill="(#\w+)"/>\s*</pattern>')
+TRAIT = re.compile(r'stroke="(#\w+)"')
+FOND = re.compile(r'fill="(#\w+)"')
 # Les diapositives s’impriment sans reveal.js : une section par page, rien à attendre d’un script.
 DIAPOSITIVES = """
 @page { size: 1920px 1080px; margin: 0; }
@@ -127,9 +128,9 @@ def inserer_les_figures(page: str, dossier: Path) -> str:
     def inserer(source: re.Match[str]) -> str:
         dessin = (dossier / source[1]).read_text(encoding="utf-8")
         for motif in list(MOTIF.finditer(dessin)):
-            couleur = COULEUR.search(motif[0])
+            couleur = TRAIT.search(motif[0]) or FOND.search(motif[0])
             if couleur:
-                dessin = dessin.replace(f"url(#{motif[1]})", couleur[1] or couleur[2])
+                dessin = dessin.replace(f"url(#{motif[1]})", couleur[1])
         return f'src="data:image/svg+xml;base64,{b64encode(dessin.encode()).decode()}"'
 
     return FIGURE.sub(inserer, page)
