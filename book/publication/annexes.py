@@ -211,7 +211,9 @@ def lire_pages(racine: Path = RACINE) -> list[Page]:
 
 
 def _cellules(fichier: Path) -> list[dict[str, Any]]:
-    return json.loads(fichier.read_text(encoding="utf-8"))["cells"]
+    """Les cellules que voit le lecteur : pas les notes de l’orateur."""
+    cellules = json.loads(fichier.read_text(encoding="utf-8"))["cells"]
+    return [c for c in cellules if "remove-cell" not in c["metadata"].get("tags", [])]
 
 
 def _est_code(cellule: dict[str, Any]) -> bool:

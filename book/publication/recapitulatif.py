@@ -18,9 +18,9 @@ def recapituler(etapes: list[tuple[str, dict[str, Any]]], total: float, largeur:
         lignes += textwrap.wrap(resume, largeur, initial_indent="  ", subsequent_indent="  ")
     somme = {c: sum(releve[c] for _, releve in etapes) for c in ("noyau", "imports")}
     lignes.append(
-        f"Total : {_secondes(total)}, préparation comprise. Dès la deuxième étape, le noyau démarre "
-        f"({_secondes(somme['noyau'])} en tout) et importe ({_secondes(somme['imports'])}) pendant "
-        "la précédente : sa durée ne les compte pas."
+        f"Total : {_secondes(total)}, préparation comprise. Dès la deuxième étape, le noyau "
+        f"démarre ({_secondes(somme['noyau'])} en tout) et importe ({_secondes(somme['imports'])}) "
+        "pendant la précédente : sa durée ne les compte pas."
     )
     return "\n".join(lignes)
 

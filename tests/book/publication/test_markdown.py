@@ -6,7 +6,6 @@ import pytest
 from nbformat.v4 import new_output
 from publication.depot import RACINE
 from publication.markdown import (
-    FICHIER,
     FIGURES,
     ancre_github,
     composer,
@@ -134,19 +133,6 @@ def test_le_vrai_document_se_lit_sur_github(presentation):
     # Et il commence par son titre et sa table des matières
     assert texte.startswith("# Le MLOps en 45 minutes\n\n## Table des matières\n\n- [")
     assert len(document.figures) > 30
-
-
-@pytest.mark.lent
-def test_le_document_du_depot_est_a_jour(presentation, tmp_path):
-    if not (RACINE / FICHIER).is_file():
-        pytest.skip("presentation_mlops.md n’a pas encore été engendré par « make markdown »")
-    texte, document = presentation
-    assert (RACINE / FICHIER).read_text(encoding="utf-8") == texte, "Lancez « make markdown »."
-    presentes = {f.name for f in (RACINE / FIGURES).iterdir()}
-    assert presentes == set(document.figures), "Lancez « make markdown »."
-    for nom, dessin in document.figures.items():
-        if nom not in document.figures_variables:
-            assert (RACINE / FIGURES / nom).read_text(encoding="utf-8") == dessin, nom
 
 
 def test_ecriture_sans_reste(sortir, deja_execute, tmp_path):
