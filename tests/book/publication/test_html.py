@@ -44,15 +44,14 @@ def test_construction_puis_avertissement(execute, modifier):
     assert journal.count("Using cached notebook") == 4
     assert "\x1b" not in journal, "Le journal doit être sans couleur."
 
-    # Quand une page renvoie à une page absente
-    modifier(
-        execute / "book" / "1_chapitre.ipynb", 0, "# Titre\n\n## Section\n\n[lien](absente.ipynb)"
-    )
+    # Quand une page montre une image absente
+    texte = "# Titre\n\n## Section\n\n![Un schéma.](absente.png)"
+    modifier(execute / "book" / "1_chapitre.ipynb", 0, texte)
     with pytest.raises(ErreurPublication) as erreur:
         construire(execute)
     # Alors la construction échoue en citant l’avertissement, et l’ancien livre est intact
     assert "WARNING" in str(erreur.value)
-    assert "absente.ipynb" in str(erreur.value)
+    assert "absente.png" in str(erreur.value)
     assert "42" in page.read_text()
 
 

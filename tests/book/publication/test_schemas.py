@@ -1,15 +1,12 @@
 """Les schémas du livre : ce qu’ils disent, et ce qu’un navigateur en dessine."""
 
 import copy
-import os
 import re
-import shutil
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
 from publication import flux, mesure, schemas
 from publication.depot import ErreurPublication, lire_yaml
 from publication.dessin import FAMILLES, Icone
@@ -62,20 +59,14 @@ def petit():
 
 
 @pytest.fixture(scope="module")
-def textes():
+def textes(navigateur):
     """Ce que Chromium mesure des textes de chaque schéma."""
-    noms = ("chromium", "chromium-browser", "google-chrome")
-    chemin = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, noms)), None)
-    if chemin is None:
-        pytest.fail("Chromium est introuvable : installez-le ou donnez CHROMIUM.", pytrace=False)
     mesures = {}
-    with sync_playwright() as playwright:
-        navigateur = playwright.chromium.launch(executable_path=chemin)
-        page = navigateur.new_page(viewport={"width": 1280, "height": 900})
-        for nom, niveau in TOUS:
-            page.set_content(f'<body style="margin:0">{schema(nom, niveau).svg}</body>')
-            mesures[nom, niveau] = page.evaluate(TEXTES)
-        navigateur.close()
+    page = navigateur.new_page(viewport={"width": 1280, "height": 900})
+    for nom, niveau in TOUS:
+        page.set_content(f'<body style="margin:0">{schema(nom, niveau).svg}</body>')
+        mesures[nom, niveau] = page.evaluate(TEXTES)
+    page.close()
     return mesures
 
 
