@@ -349,11 +349,13 @@ def numeroter(corps: str, premier: int) -> tuple[str, int]:
 def completer_page(
     app: Sphinx, page: str, modele: str, contexte: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Ajoute la description de la page."""
+    """Ajoute la description de la page et nomme par leur texte les boutons de code replié."""
     description = f'<meta name="description" content="{escape(decrire(app, doctree))}">'
     contexte["metatags"] = contexte.get("metatags", "") + description
     if contexte.get("title") == app.config.html_title:
         contexte["docstitle"] = ""
+    if "body" in contexte:
+        contexte["body"] = contexte["body"].replace(' aria-label="Toggle hidden content"', "")
 
 
 def decrire(app: Sphinx, doctree: nodes.document | None) -> str:
