@@ -8,9 +8,14 @@ import tempfile
 
 from mlops_demo.configuration import ErreurUtilisateur
 
-from benchmarks import chargement, demarrage, livre
+from benchmarks import calculs, chargement, demarrage, livre
 
-MESURES = {"chargement": chargement, "demarrage": demarrage, "livre": livre}
+MESURES = {
+    "chargement": chargement,
+    "demarrage": demarrage,
+    "calculs": calculs,
+    "livre": livre,
+}
 
 
 def lire_arguments() -> argparse.Namespace:
