@@ -48,6 +48,7 @@ class Releve:
     duree: float
     noyau: float
     imports: float
+    processeur: float
     memoire_mo: int
     resultat: dict[str, Any] | None
 
@@ -110,7 +111,7 @@ def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: S
     lancement = debut = time.monotonic()
     document = nbformat.from_dict(notebook.contenu)
     premiere = _premiere_cellule_utile(document)
-    sonde = SondeMemoire()
+    sonde = Sonde()
     gestionnaire = AsyncKernelManager(kernel_name="python3")
     cle = ""
 
@@ -167,6 +168,7 @@ def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: S
         duree=round(fin - debut, 2),
         noyau=round(fin - lancement - sum(secondes for _, secondes in cellules), 2),
         imports=round(sum(s for c, s in cellules if _importe(c)), 2),
+        processeur=round(sonde.processeur, 1),
         memoire_mo=round(sonde.pointe / 1e6),
         resultat=_garder_resultat(racine, notebook) if notebook.dans_la_chaine else None,
     )
@@ -230,11 +232,16 @@ def _importe(cellule: nbformat.NotebookNode) -> bool:
     return cellule.cell_type == "code" and source.startswith(("import ", "from "))
 
 
-class SondeMemoire:
-    """Mesure la mémoire de pointe d’un noyau et de ses processus enfants."""
+class Sonde:
+    """Mesure un noyau et ses processus enfants : mémoire de pointe, temps de processeur.
+
+    Le temps de processeur ne dépend pas de ce que fait le reste de la machine ; celui de Postgres
+    n’y est pas.
+    """
 
     def __init__(self) -> None:
         self.pointe = 0
+        self.processeur = 0.0
         self._pid: int | None = None
         self._fini = threading.Event()
         self._fil = threading.Thread(target=self._veiller, daemon=True)
@@ -244,7 +251,7 @@ class SondeMemoire:
         self._pid = pid
         self._mesurer()
 
-    def __enter__(self) -> "SondeMemoire":
+    def __enter__(self) -> "Sonde":
         self._fil.start()
         return self
 
@@ -262,6 +269,8 @@ class SondeMemoire:
             noyau = psutil.Process(self._pid)
             arbre = [noyau, *noyau.children(recursive=True)]
             self.pointe = max(self.pointe, sum(p.memory_info().rss for p in arbre))
+            temps = [t for p in arbre for t in p.cpu_times()[:4]]
+            self.processeur = max(self.processeur, sum(temps))
 
 
 @contextlib.contextmanager

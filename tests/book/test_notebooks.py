@@ -5,6 +5,7 @@ from statistics import median
 import nbformat
 import pytest
 from publication.depot import RACINE, lire_sommaire
+from publication.plan import CHAINE, lire_releve
 
 
 @pytest.fixture(params=lire_sommaire(RACINE))
@@ -61,3 +62,11 @@ def test_ouverture(notebook):
     premiere = notebook.cells[0]
     assert premiere.source.startswith("# "), "Un notebook s’ouvre sur son titre."
     assert any(c.cell_type == "code" for c in notebook.cells), "Chaque page s’exécute."
+
+
+def test_les_chapitres_s_executent_vite(livre):
+    """En temps de processeur : une durée dépendrait de ce que fait le reste de la machine."""
+    chapitres = [page for page in lire_sommaire(RACINE) if not page.startswith(CHAINE)]
+    temps = {page: lire_releve(RACINE, page)["processeur"] for page in chapitres}
+    assert all(temps.values()), f"Un chapitre n’a pas été mesuré : {temps}"
+    assert sum(temps.values()) < 40, f"Les chapitres prennent trop de temps : {temps}"

@@ -90,7 +90,8 @@ def simuler_execution(racine: Path, notebook: Notebook, marque: str = "première
     copie = json.loads((racine / notebook.chemin).read_text())
     copie["metadata"]["execution"] = marque
     texte = json.dumps(copie)
-    releve = Releve(notebook.cle(racine), empreinte(texte), 1.5, 1.0, 0.2, 120, {"resume": "Fait."})
+    mesures = (1.5, 1.0, 0.2, 0.9, 120)
+    releve = Releve(notebook.cle(racine), empreinte(texte), *mesures, {"resume": "Fait."})
     ecrire(copie_executee(racine, notebook.chemin), texte)
     ecrire_json(fichier_releve(racine, notebook.chemin), asdict(releve))
 
