@@ -1,5 +1,6 @@
 """Les tableaux des pages : lisibles dans le livre, dans JupyterLab et par un lecteur d’écran."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -125,7 +126,14 @@ def _cellule(cle: str, valeur: Any) -> Cellule:
     if cle == "lecture":
         return Cellule(reference(valeur).lecture)
     if cle == "etape":
-        return Cellule(str(valeur), f"../notebooks/{valeur}.ipynb")
+        return Cellule(titre_de_l_etape(valeur), f"../notebooks/{valeur}.ipynb")
     if isinstance(valeur, Mapping):
         return Cellule(**valeur)
     return Cellule(str(valeur))
+
+
+def titre_de_l_etape(nom: str) -> str:
+    """Nomme une étape de la démonstration : son numéro, et le début du titre de son notebook."""
+    notebook = json.loads((RACINE / "notebooks" / f"{nom}.ipynb").read_text(encoding="utf-8"))
+    titre = "".join(notebook["cells"][0]["source"]).splitlines()[0].removeprefix("# ")
+    return f"{nom[:2]}, {titre.split(' : ')[0].lower()}"

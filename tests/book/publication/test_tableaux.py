@@ -13,7 +13,7 @@ def test_tableau_accessible():
     assert "<caption>Les outils</caption>" in html
     assert '<th scope="col">Outil</th>' in html
     assert '<th scope="row">Airflow &amp; Cie</th>' in html
-    assert '<a href="../notebooks/41_donnees.ipynb">41_donnees</a>' in html
+    assert '<a href="../notebooks/41_donnees.ipynb">41, données</a>' in html
 
 
 def test_tableau_en_markdown():
