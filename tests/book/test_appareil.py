@@ -79,6 +79,14 @@ def citations():
     return {cle for cle in cles if re.fullmatch(r"[A-Z]\w*", cle)}
 
 
+def test_chaque_etape_citee_par_les_donnees_existe():
+    for fichier in DONNEES.rglob("*.yaml"):
+        for fiche in fiches(lire_yaml(fichier)):
+            if "etape" in fiche:
+                notebook = RACINE / "notebooks" / f"{fiche['etape']}.ipynb"
+                assert notebook.is_file(), f"{fichier.name} renvoie à un notebook absent : {fiche}"
+
+
 def test_chaque_citation_a_son_entree_et_chaque_entree_est_citee():
     entrees = references().keys()
     assert citations() - entrees == set(), "Ces clés n’ont pas d’entrée dans references.bib."

@@ -21,27 +21,9 @@ def forme(nom):
     return Draft202012Validator({"$ref": f"#/$defs/{nom}", "$defs": SCHEMA["$defs"]})
 
 
-def parcourir(valeur):
-    """Donne toutes les fiches d’un fichier de données, quelle que soit leur profondeur."""
-    if isinstance(valeur, dict):
-        yield valeur
-        valeur = list(valeur.values())
-    if isinstance(valeur, list):
-        for element in valeur:
-            yield from parcourir(element)
-
-
 def test_le_deroule_tient_en_45_minutes():
     total = sum(partie["minutes"] for partie in charger("plan"))
     assert total <= 45, f"La présentation dure {total} minutes."
-
-
-@pytest.mark.parametrize("nom", FICHIERS)
-def test_etapes_existent(nom):
-    for ligne in parcourir(charger(nom)):
-        if "etape" in ligne:
-            notebook = RACINE / "notebooks" / f"{ligne['etape']}.ipynb"
-            assert notebook.is_file(), f"{nom}.yaml renvoie à un notebook absent : {ligne}"
 
 
 def test_compte_des_definitions_niveaux_et_principes():

@@ -3,29 +3,18 @@
 from collections import Counter
 
 import pytest
-from publication.depot import RACINE
 from publication.tableaux import charger, tableau
 
-SCRIPT = RACINE / "book" / "assets" / "autoevaluation.js"
 QUESTIONS = charger("autoevaluation")
 COMBIEN = Counter(int(q["niveau"]) for q in QUESTIONS)
 
 
 @pytest.fixture
-def ouvrir(navigateur, tmp_path):
-    """Ouvre depuis le disque une page qui contient les questions et le script."""
+def ouvrir(page_avec):
+    """Ouvre une page qui contient les questions et le script."""
     titres = {"question": "Question", "niveau": "Niveau"}
     html = tableau(QUESTIONS, titres, "Questions", nom="tab-autoevaluation")._repr_html_()
-    fichier = tmp_path / "page.html"
-    tete = f'<html lang="fr"><meta charset="utf-8"><script src="{SCRIPT.as_uri()}"></script>'
-    fichier.write_text(f"<!DOCTYPE html>{tete}{html}", encoding="utf-8")
-
-    def ouvrir(**options):
-        page = navigateur.new_context(**options).new_page()
-        page.goto(fichier.as_uri())
-        return page
-
-    return ouvrir
+    return page_avec(html, "autoevaluation.js")
 
 
 def resultat(page):

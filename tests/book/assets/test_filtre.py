@@ -1,29 +1,17 @@
 """Les filtres des tableaux, dans un vrai navigateur, depuis le disque et réseau coupé."""
 
 import pytest
-from publication.depot import RACINE
 from publication.tableaux import charger, tableau
 
-ASSETS = RACINE / "book" / "assets"
 COLONNES = {"outil": "Outil", "categorie": "Catégorie", "licence": "Licence", "statut": "Statut"}
 VISIBLES = "[...document.querySelectorAll('tbody tr')].filter((r) => !r.hidden).length"
 
 
 @pytest.fixture
-def ouvrir(navigateur, tmp_path):
-    """Ouvre depuis le disque une page qui contient le tableau des outils et le script."""
+def ouvrir(page_avec):
+    """Ouvre une page qui contient le tableau des outils et le script."""
     html = tableau(charger("outils"), COLONNES, "Les outils", filtrable=True)._repr_html_()
-    script = (ASSETS / "filtre.js").as_uri()
-    fichier = tmp_path / "page.html"
-    tete = f'<html lang="fr"><meta charset="utf-8"><script src="{script}"></script>'
-    fichier.write_text(f"<!DOCTYPE html>{tete}{html}", encoding="utf-8")
-
-    def ouvrir(**options):
-        page = navigateur.new_context(**options).new_page()
-        page.goto(fichier.as_uri())
-        return page
-
-    return ouvrir
+    return page_avec(html, "filtre.js")
 
 
 def test_sans_javascript_tout_le_tableau_est_la(ouvrir):
