@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from mlops_demo import postgres
-from mlops_demo.configuration import ErreurUtilisateur, schema, utilisateur
+from mlops_demo.configuration import ErreurUtilisateur, schema, serveur_mlflow, utilisateur
 
 SCHEMA_MLFLOW = "mlflow"
 
@@ -170,9 +170,11 @@ def preparer() -> None:
     """Prépare la base : schéma de l’utilisateur, et celui de MLflow, créé une seule fois.
 
     Huit processus qui créeraient ensemble les tables de MLflow se gêneraient : un verrou
-    consultatif les fait passer un par un.
+    consultatif les fait passer un par un. Un serveur MLflow crée lui-même les siennes.
     """
     _preparee()
+    if serveur_mlflow():
+        return
     with _connexion() as connexion, connexion.begin():
         connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo:mlflow'))"))
         if _existe(connexion, SCHEMA_MLFLOW, "alembic_version"):

@@ -62,6 +62,11 @@ def dossier_travail() -> Path:
     return dossier
 
 
+def serveur_mlflow() -> str | None:
+    """Adresse du serveur MLflow (``MLFLOW_TRACKING_URI``), ou rien : MLflow écrit en base."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
 def utilisateur() -> str:
     """Nom de la personne qui fait la démonstration, réduit à ``[a-z0-9_]`` (40 au plus).
 

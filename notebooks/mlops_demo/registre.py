@@ -19,7 +19,12 @@ from mlflow.models import infer_signature
 from sklearn.pipeline import Pipeline
 
 from mlops_demo import base, features, journal, tracabilite
-from mlops_demo.configuration import ErreurUtilisateur, dossier_travail, utilisateur
+from mlops_demo.configuration import (
+    ErreurUtilisateur,
+    dossier_travail,
+    serveur_mlflow,
+    utilisateur,
+)
 from mlops_demo.features import FEATURES
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -55,7 +60,9 @@ def _client_pour(adresse: str) -> mlflow.MlflowClient:
 
 
 def client() -> mlflow.MlflowClient:
-    """Client MLflow branché directement sur la base (schéma ``mlflow``), sans serveur."""
+    """Client du serveur ``MLFLOW_TRACKING_URI`` s’il est donné, sinon de la base elle-même."""
+    if serveur := serveur_mlflow():
+        return _client_pour(serveur)
     adresse = base.url_avec_schema(base.SCHEMA_MLFLOW)
     return _client_pour(adresse.render_as_string(hide_password=False))
 
@@ -72,10 +79,11 @@ def nom_du_modele() -> str:
 
 def experience() -> str:
     """Identifiant de l’expérience de l’utilisateur, créée au besoin."""
-    artefacts = (dossier_travail() / "artefacts").as_uri()
+    # Un serveur range lui-même les fichiers des modèles.
+    artefacts = None if serveur_mlflow() else (dossier_travail() / "artefacts").as_uri()
     nom = f"retard-vol/{utilisateur()}"
     connue = client().get_experiment_by_name(nom)
-    if connue is not None and connue.artifact_location != artefacts:
+    if connue is not None and artefacts and connue.artifact_location != artefacts:
         # La même personne, depuis un autre dossier : ses fichiers ne se mélangent pas.
         nom += "-" + hashlib.sha256(artefacts.encode()).hexdigest()[:6]
         connue = client().get_experiment_by_name(nom)
