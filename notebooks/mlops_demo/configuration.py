@@ -63,8 +63,12 @@ def dossier_travail() -> Path:
 
 
 def serveur_mlflow() -> str | None:
-    """Adresse du serveur MLflow (``MLFLOW_TRACKING_URI``), ou rien : MLflow écrit en base."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or None
+    """Adresse du serveur MLflow (``MLFLOW_TRACKING_URI``), ou rien : MLflow écrit en base.
+
+    Seule une adresse HTTP compte : MLflow lui-même pose cette variable quand on lui donne la base.
+    """
+    adresse = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return adresse if adresse.startswith(("http://", "https://")) else None
 
 
 def utilisateur() -> str:

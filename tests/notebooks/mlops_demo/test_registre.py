@@ -1,11 +1,12 @@
 """Promouvoir, refuser, revenir : l’alias et le journal changent ensemble."""
 
+import os
 import threading
 
 import pytest
 import sqlalchemy as sa
 from mlops_demo import base, entrainement, journal, registre, simulation
-from mlops_demo.configuration import ErreurUtilisateur
+from mlops_demo.configuration import ErreurUtilisateur, dossier_travail
 from mlops_demo.features import etiquetes
 
 
@@ -110,3 +111,10 @@ def test_une_promotion_forcee_laissee_par_une_panne_est_annulee(deux_versions):
     registre.mettre_en_service("promotion forcée", autre, "2013-12-01", "x", attendu=premier)
     simulation.assurer_champion()
     assert registre.version_de(registre.CHAMPION) == premier
+
+
+def test_sans_serveur_mlflow_les_modeles_restent_dans_le_dossier_de_travail(premier):
+    # MLflow pose lui-même MLFLOW_TRACKING_URI : ce n’est pas un serveur.
+    assert "postgresql" in os.environ["MLFLOW_TRACKING_URI"]
+    essai = registre.client().get_experiment(registre.experience())
+    assert essai.artifact_location == (dossier_travail() / "artefacts").as_uri()
