@@ -21,8 +21,12 @@ SCHEMA_MLFLOW = "mlflow"
 def url() -> str:
     """Adresse de la base : ``DATABASE_URL`` si elle est donnée, sinon le serveur embarqué.
 
+    Une adresse sans mot de passe prend celui du fichier ``DATABASE_PASSWORD_FILE`` (un secret
+    Docker ou Kubernetes), pour qu’il n’apparaisse dans aucun environnement de conteneur.
+
     Raises:
-        ErreurUtilisateur: si ``DATABASE_URL`` n’est pas une adresse Postgres.
+        ErreurUtilisateur: si ``DATABASE_URL`` n’est pas une adresse Postgres, ou si le fichier
+            du mot de passe ne se lit pas.
     """
     donnee = os.environ.get("DATABASE_URL")
     if not donnee:
@@ -37,7 +41,25 @@ def url() -> str:
             "« postgresql://nom:mot-de-passe@hote:5432/base »."
         )
     adresse = adresse.set(drivername="postgresql+psycopg")
+    if not adresse.password and (fichier := os.environ.get("DATABASE_PASSWORD_FILE")):
+        adresse = adresse.set(password=_mot_de_passe(fichier))
     return adresse.render_as_string(hide_password=False)
+
+
+def _mot_de_passe(fichier: str) -> str:
+    try:
+        mot_de_passe = Path(fichier).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as erreur:
+        raise ErreurUtilisateur(
+            f"le mot de passe de la base ne se lit pas dans « {fichier} » ({erreur}) : corrigez "
+            "DATABASE_PASSWORD_FILE."
+        ) from erreur
+    if not mot_de_passe:
+        raise ErreurUtilisateur(
+            f"« {fichier} » est vide : écrivez-y le mot de passe de la base, ou corrigez "
+            "DATABASE_PASSWORD_FILE."
+        )
+    return mot_de_passe
 
 
 def url_avec_schema(nom: str) -> sa.URL:

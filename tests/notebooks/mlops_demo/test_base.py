@@ -1,6 +1,9 @@
 """L’accès à la base : une séance rend ce qu’elle a pris."""
 
+import pytest
+import sqlalchemy as sa
 from mlops_demo import base, session
+from mlops_demo.configuration import ErreurUtilisateur
 
 
 def test_une_seance_rend_son_verrou_meme_si_le_moteur_a_change(demo, monkeypatch):
@@ -13,3 +16,34 @@ def test_une_seance_rend_son_verrou_meme_si_le_moteur_a_change(demo, monkeypatch
     with session():
         assert base.moteur() is not moteur
     base.oublier()
+
+
+@pytest.fixture
+def sans_mot_de_passe(demo, monkeypatch):
+    """La vraie base, adressée sans mot de passe ; rend celui-ci."""
+    vraie = sa.make_url(base.url())
+    nue = vraie._replace(password=None).render_as_string(hide_password=False)
+    base.oublier()
+    monkeypatch.setenv("DATABASE_URL", nue)
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "secret")
+    yield vraie.password
+    base.oublier()
+
+
+def test_le_mot_de_passe_se_lit_dans_un_fichier_secret(sans_mot_de_passe, monkeypatch, tmp_path):
+    fichier = tmp_path / "mot de passe"
+    fichier.write_text(sans_mot_de_passe + "\n", encoding="utf-8")
+    monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(fichier))
+    with base.transaction() as connexion:
+        assert connexion.execute(sa.text("SELECT 1")).scalar_one() == 1
+    assert base.lire("SELECT 1 AS un")["un"].tolist() == [1], "la voie en bloc aussi"
+
+
+@pytest.mark.parametrize("contenu", [None, "", b"\xff"])
+def test_un_mot_de_passe_illisible_est_dit(sans_mot_de_passe, monkeypatch, tmp_path, contenu):
+    fichier = tmp_path / "secret"
+    if contenu is not None:
+        fichier.write_bytes(contenu if isinstance(contenu, bytes) else contenu.encode())
+    monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(fichier))
+    with pytest.raises(ErreurUtilisateur, match="DATABASE_PASSWORD_FILE"):
+        base.url()
