@@ -46,6 +46,13 @@ def lire_yaml(fichier: Path) -> Any:
         raise ErreurPublication(f"« {fichier.name} » n’est pas du YAML : {erreur}") from erreur
 
 
+def adresse_publiee(racine: Path) -> str:
+    """Donne l’adresse du livre sur GitHub Pages, déduite de celle du dépôt."""
+    depot = lire_yaml(racine / "_config.yml")["repository"]["url"]
+    compte, nom = depot.rstrip("/").split("/")[-2:]
+    return f"https://{compte.lower()}.github.io/{nom}"
+
+
 def lire_sommaire(racine: Path) -> list[str]:
     """Donne les pages du livre, dans l’ordre de lecture, avec leur extension.
 

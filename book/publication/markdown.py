@@ -1,9 +1,12 @@
 """``presentation_mlops.md`` : toute la présentation en Markdown, à partir des notebooks exécutés.
 
-Le code n’y est pas, ses résultats si. Ce qui change d’une exécution à l’autre est remplacé par
-« … » : voir ``VARIABLES`` et ``COLONNES``. Le résultat d’une cellule étiquetée ``sortie-variable``
-n’est pas montré ; si c’est une figure, elle l’est, mais n’a pas à être la même d’une fois sur
-l’autre. Le texte se compare ainsi, mot pour mot, à celui qu’une autre exécution donnerait.
+Le code n’y est pas, ses réglages et ses résultats si. Ce qui change d’une exécution à l’autre est
+remplacé par « … » : voir ``VARIABLES`` et ``COLONNES``. D’une cellule étiquetée
+``sortie-variable``, tous les nombres le sont ; si c’est une figure, elle est montrée telle quelle.
+Le texte se compare ainsi, mot pour mot, à celui qu’une autre exécution donnerait.
+
+Une cellule étiquetée ``hors-document`` n’est pas reprise, ni une page dont les métadonnées disent
+``"hors_document": true``.
 """
 
 import posixpath
@@ -13,43 +16,55 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 
 from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
 from docutils.nodes import make_id
 from nbformat import NotebookNode
 
-from publication.depot import ecrire, lire_sommaire, lire_yaml
+from publication.depot import adresse_publiee, ecrire, lire_sommaire, lire_yaml
 from publication.html import fusionner
+from publication.plan import lire_releve
 
 FICHIER = "presentation_mlops.md"
 FIGURES = "book/figures"
 MASQUE = "…"
+NOTE = (
+    "> **Note.** « … » tient la place de ce qui change d’une exécution à l’autre : une durée, une "
+    "empreinte,\n> un nom d’utilisateur. Deux empreintes de même lettre sont égales."
+)
+# Identifiants d’essai, empreintes, commits.
+IDENTIFIANT = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,}\b(?:\+modifié)?")
+# Versions du registre : elles se suivent, mais ne partent pas de 1 si la base a déjà servi.
+VERSION = re.compile(
+    r"(?<=[Vv]ersion )(?:\*\*)?(\d+)(?:\*\*)?"
+    r"|(?<=models:/…/)(\d+)|(?<=\| version du modèle \| )(\d+)"
+)
 # Ce qu’une exécution ne redonne pas à l’identique, reconnu par sa forme.
 VARIABLES = (
     # durées mesurées, en secondes ou en millisecondes ; « 21 h » et « 15 min » n’en sont pas
     r"(?<![\w,.])\d[\d\u202f\u00a0 ]*(?:[,.]\d+)?(?=[  ]m?s\b)",
     # dates et heures de l’exécution, à la minute ou à la seconde
     r"\b\d\d/\d\d(?:/\d{4})? \d\d:\d\d(?::\d\d)?\b|\b\d\d:\d\d:\d\d\b",
-    # identifiants d’essai, empreintes, commits
-    r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,}\b(?:\+modifié)?",
-    # numéros de version du registre, lignes du journal en tout
-    r"(?<=\| version du modèle \| )\d+",
-    r"(?<=[Vv]ersion )(?:\*\*)?\d+(?:\*\*)?|(?<=models:/…/)\d+|(?<=, sur )\d+(?= en tout)",
-    # écart entre deux modèles refaits sans graine
+    # lignes du journal en tout
+    r"(?<=, sur )\d+(?= en tout)",
+    # écart entre deux modèles refaits sans graine, et ce que valent ceux des niveaux 0 et 1
     r"(?<=jusqu’à )\d+(?= points? d’écart)",
+    r"[+−]?\d,\d+(?= au niveau [01]\b)",
     # version de Postgres, schéma de la personne
     r"(?<=PostgreSQL )[\d.]+|(?<=schéma `)[^`]+",
 )
-# Les colonnes de tableau qui en sont faites.
-COLONNES = {
-    *("version", "version_modele", "version_precedente", "version précédente"),
-    *("auteur", "Durée", "de", "a"),
-}
+# Les colonnes de tableau qui en sont faites, et celles de versions.
+COLONNES = {"auteur", "Durée", "de", "a"}
+COLONNES_D_UN_TABLEAU = {"tab-couts": {"Niveau 0", "Niveau 1"}}
+COLONNES_DE_VERSIONS = {"version", "version_modele", "version_precedente", "version précédente"}
 ETIQUETTE = "sortie-variable"
+ABSENTE = {"remove-cell", "hors-document"}
 
 TITRE = re.compile(r"^(#+) +(.+?)\s*$")
 LIEN = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 NUMEROTES = {"figure", "tableau"}
+MOTIF = re.compile(r"(?<=id=\")[a-z][0-9a-f]{10}(?=\")")
 
 
 @dataclass
@@ -60,6 +75,7 @@ class Document:
     sommaire: list[str] = field(default_factory=list)
     ancres: dict[tuple[str, str], str] = field(default_factory=dict)
     numeros: dict[str, str] = field(default_factory=dict)
+    premiere_version: int = 1
     vues: Counter[str] = field(default_factory=Counter)
     figures: dict[str, str] = field(default_factory=dict)
     figures_variables: set[str] = field(default_factory=set)
@@ -72,8 +88,8 @@ class Document:
         self.vues[ancre] += 1
         ancre += suffixe
         self.ancres.setdefault((page, make_id(_nu(texte))), ancre)
-        if niveau in (2, 3):
-            self.ancres.setdefault((page, ""), ancre)
+        self.ancres.setdefault((page, ""), ancre)
+        if niveau in (2, 3, 4):
             self.sommaire.append(f"{'  ' * (niveau - 2)}- [{_nu(texte)}](#{ancre})")
         self.ajouter(f"{'#' * min(niveau, 6)} {texte}")
 
@@ -84,31 +100,52 @@ class Document:
 
 
 def ecrire_presentation(racine: Path, destination: Path) -> int:
-    """Écrit le document et ses figures dans un dossier ; donne le nombre de figures."""
+    """Écrit le document et ses figures dans un dossier ; donne le nombre de figures.
+
+    Une figure de mesures déjà là est gardée si le dessin est le même aux nombres près : sans cela,
+    elle changerait à chaque construction.
+    """
     texte, document = composer(racine)
     place = destination / FIGURES
+    anciennes = {f.name: f.read_text(encoding="utf-8") for f in place.glob("*.svg")}
     shutil.rmtree(place, ignore_errors=True)
     for nom, dessin in document.figures.items():
-        ecrire(place / nom, dessin)
+        ancienne = anciennes.get(nom, "")
+        gardee = nom in document.figures_variables and _trame(ancienne) == _trame(dessin)
+        ecrire(place / nom, ancienne if gardee else dessin)
     ecrire(destination / FICHIER, texte)
     return len(document.figures)
 
 
 def composer(racine: Path) -> tuple[str, Document]:
     """Compose le document : son texte, et ce qui a servi à le faire, figures comprises."""
-    reglages = lire_yaml(racine / "_config.yml")
-    document = Document()
     pages = [page for page in lire_sommaire(racine) if page.endswith(".ipynb")]
+    document = Document(premiere_version=_premiere_version(racine, pages))
     parties = _parties(racine)
     for page in pages:
+        notebook = fusionner(racine, page)
+        if notebook.metadata.get("hors_document"):
+            continue
         if page in parties:
             document.titre(2, parties[page])
-        # La première page n’est dans aucune partie : son titre en tient lieu.
-        _ajouter_page(document, racine, page, 1 if page == pages[0] else 2)
+        # La première page n’est dans aucune partie : son titre est celui du document.
+        _ajouter_page(document, page, notebook, 0 if page == pages[0] else 2)
     corps = "\n".join(document.lignes)
-    corps = LIEN.sub(lambda lien: _relier(lien, document), corps)
-    tete = [f"# {reglages['title']}", "", "## Table des matières", "", *document.sommaire, ""]
-    return "\n".join(tete) + "\n" + corps.rstrip("\n") + "\n", document
+    corps = LIEN.sub(lambda lien: _relier(lien, document, adresse_publiee(racine)), corps)
+    ouverture, suite = re.split(r"^(?=## )", corps, maxsplit=1, flags=re.MULTILINE)
+    sommaire = "\n".join(["## Table des matières", "", *document.sommaire, "", NOTE, "", ""])
+    return ouverture + sommaire + suite.rstrip("\n") + "\n", document
+
+
+def _premiere_version(racine: Path, pages: list[str]) -> int:
+    """Donne le numéro, au registre, de la première version que cite la démonstration."""
+    resultats = [lire_releve(racine, page).get("resultat") or {} for page in pages]
+    return min((r["version"] for r in resultats if "version" in r), default=1)
+
+
+def _trame(dessin: str) -> str:
+    """Donne un dessin sans ses nombres."""
+    return re.sub(r"\d+(\.\d+)?", "", dessin)
 
 
 def _parties(racine: Path) -> dict[str, str]:
@@ -117,17 +154,19 @@ def _parties(racine: Path) -> dict[str, str]:
     return {f"{p['chapters'][0]['file']}.ipynb": p["caption"] for p in parties}
 
 
-def _ajouter_page(document: Document, racine: Path, page: str, descente: int) -> None:
+def _ajouter_page(document: Document, page: str, notebook: NotebookNode, descente: int) -> None:
     """Ajoute une page, ses titres descendus d’autant de niveaux."""
-    for cellule in fusionner(racine, page).cells:
+    for cellule in notebook.cells:
         etiquettes = cellule.metadata.get("tags", [])
-        if "remove-cell" in etiquettes:
+        if ABSENTE.intersection(etiquettes):
             continue
         if cellule.cell_type == "markdown":
             _ajouter_texte(document, page, cellule.source, descente)
         else:
+            if "parameters" in etiquettes:
+                document.ajouter(f"```python\n{cellule.source}\n```")
             for bloc in _resultats(document, page, cellule):
-                document.ajouter(masquer(bloc))
+                document.ajouter(masquer(bloc, document.premiere_version))
 
 
 def _ajouter_texte(document: Document, page: str, texte: str, descente: int) -> None:
@@ -153,12 +192,11 @@ def _resultats(document: Document, page: str, cellule: NotebookNode) -> Iterator
             yield _figure(document, page, cellule, donnees["image/svg+xml"])
             if variable:
                 document.figures_variables.add(next(reversed(document.figures)))
-        elif variable:
-            continue
         elif "text/html" in donnees:
             yield from _depuis_html(document, page, donnees["text/html"])
         elif "text/markdown" in donnees:
-            yield _situer(donnees["text/markdown"], page)
+            texte = donnees["text/markdown"]
+            yield _situer(re.sub(r"\d+", MASQUE, texte) if variable else texte, page)
         elif sortie.output_type == "stream":
             yield f"```text\n{sortie.text.rstrip()}\n```"
 
@@ -178,7 +216,13 @@ def _figure(document: Document, page: str, cellule: NotebookNode, dessin: str) -
 
 
 def stabiliser(dessin: str) -> str:
-    """Retire d’un dessin la date et l’outil qui l’ont fait."""
+    """Retire d’un dessin la date et l’outil qui l’ont fait, et numérote ses motifs.
+
+    matplotlib tire leurs noms de coordonnées exactes, qu’un autre processeur donne autrement.
+    """
+    noms = dict.fromkeys(MOTIF.findall(dessin))
+    for numero, nom in enumerate(noms, start=1):
+        dessin = dessin.replace(nom, f"{nom[0]}{numero}")
     return re.sub(r"(?s)\s*<metadata>.*?</metadata>", "", dessin).rstrip("\n") + "\n"
 
 
@@ -199,8 +243,13 @@ def _tableau(document: Document, table: Tag) -> str:
     """Rend un tableau, sa légende numérotée au-dessus."""
     rangees = [[_en_ligne(c) for c in r.select("th, td")] for r in table.select("tr")]
     tete, *lignes = rangees
-    variables = {i for i, c in enumerate(table.select("thead th")) if _nu(c.text) in COLONNES}
-    lignes = [[MASQUE if i in variables else c for i, c in enumerate(r)] for r in lignes]
+    variables = COLONNES | COLONNES_D_UN_TABLEAU.get(table.get("id"), set())
+    for colonne, titre in enumerate(_nu(c.text) for c in table.select("thead th")):
+        for ligne in lignes:
+            if titre in variables:
+                ligne[colonne] = MASQUE
+            elif titre in COLONNES_DE_VERSIONS and ligne[colonne].isdigit():
+                ligne[colonne] = _compter(ligne[colonne], document.premiere_version)
     grille = [tete, ["---"] * len(tete), *lignes]
     texte = "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in grille)
     legende = table.caption
@@ -240,11 +289,28 @@ def _en_ligne(noeud: PageElement) -> str:
     return texte.strip() if noeud.name in {"th", "td", "caption", "dt", "dd"} else texte
 
 
-def masquer(bloc: str) -> str:
-    """Remplace par « … » ce qui change d’une exécution à l’autre."""
+def masquer(bloc: str, premiere_version: int = 1) -> str:
+    """Remplace par « … » ce qui change d’une exécution à l’autre ; compte les versions de 1."""
     for motif in VARIABLES:
         bloc = re.sub(motif, MASQUE, bloc)
-    return bloc
+    vus = IDENTIFIANT.findall(bloc)
+    distincts = list(dict.fromkeys(vus))
+
+    def nommer(identifiant: re.Match[str]) -> str:
+        lettre = ascii_uppercase[distincts.index(identifiant[0]) % 26]
+        return f"{MASQUE} ({lettre})" if len(distincts) < len(vus) else MASQUE
+
+    def compter(version: re.Match[str]) -> str:
+        numero = next(filter(None, version.groups()))
+        return version[0].replace(numero, _compter(numero, premiere_version))
+
+    return VERSION.sub(compter, IDENTIFIANT.sub(nommer, bloc))
+
+
+def _compter(version: str, premiere: int) -> str:
+    """Compte une version à partir de la première ; une version d’avant elle n’est pas montrée."""
+    numero = int(version) - premiere + 1
+    return str(numero) if numero > 0 else "—"
 
 
 def _situer(texte: str, page: str) -> str:
@@ -260,14 +326,14 @@ def _situer(texte: str, page: str) -> str:
     return LIEN.sub(remplacer, texte)
 
 
-def _relier(lien: re.Match[str], document: Document) -> str:
-    """Fait mener un lien à sa place dans le document ; vers un rapport, il n’en a pas."""
+def _relier(lien: re.Match[str], document: Document, adresse: str) -> str:
+    """Fait mener un lien à sa place dans le document ; vers un rapport, à celle du livre publié."""
     texte, visee = lien[1], lien[2]
     page, _, ancre = visee.partition("#")
     if "://" in visee or page.startswith(FIGURES):
         return lien[0]
     if "rapports/" in page:
-        return texte
+        return f"[{texte}]({adresse}/{page})"
     if not page.endswith(".ipynb"):
         return f"[{texte}]({visee})"
     if ancre in document.numeros and texte.lower() in NUMEROTES:

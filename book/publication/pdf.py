@@ -11,7 +11,13 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
-from publication.depot import ErreurPublication, ecrire, lire_sommaire, lire_yaml
+from publication.depot import (
+    ErreurPublication,
+    adresse_publiee,
+    ecrire,
+    lire_sommaire,
+    lire_yaml,
+)
 
 NOMS = ("chromium", "chromium-browser", "google-chrome")
 # Une impression qui dure plus est bloquée, pas lente.
@@ -97,13 +103,6 @@ def trouver_chromium() -> str:
             "variable CHROMIUM."
         )
     return chemin
-
-
-def adresse_publiee(racine: Path) -> str:
-    """Donne l’adresse du livre sur GitHub Pages, déduite de celle du dépôt."""
-    depot = lire_yaml(racine / "_config.yml")["repository"]["url"]
-    compte, nom = depot.rstrip("/").split("/")[-2:]
-    return f"https://{compte.lower()}.github.io/{nom}"
 
 
 def publier_les_liens(page: str, adresse: str) -> str:

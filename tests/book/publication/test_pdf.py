@@ -2,9 +2,8 @@ import base64
 import re
 
 import pytest
-from publication.depot import ErreurPublication, ecrire
+from publication.depot import ErreurPublication, adresse_publiee, ecrire
 from publication.pdf import (
-    adresse_publiee,
     inserer_les_figures,
     publier_les_liens,
     reunir,
