@@ -130,7 +130,7 @@ def cadran(table: pd.DataFrame, histoire: pd.DataFrame) -> Axes:
     for (nom, places), couleur, marque in zip(
         rangs.items(), (graphiques.ROUGE, graphiques.ORANGE, graphiques.BLEU), "^so", strict=True
     ):
-        repere.scatter(places, [nom] * len(places), color=couleur, marker=marque, s=170)
+        repere.scatter(places, [nom] * len(places), color=couleur, marker=marque, s=170, ec="black")
     repere.set_xticks(range(len(table)), table["nom"])
     repere.set_xlim(-0.5, len(table) - 0.5)
     repere.margins(y=0.25)
@@ -142,13 +142,13 @@ def derive_et_panne(fige: pd.DataFrame, reentraine: pd.DataFrame) -> Axes:
     """Trace le Brier skill des deux scénarios et ombre les mois où les entrées ont dérivé."""
     courbes = {"modèle figé": fige, "modèle réentraîné": reentraine}
     repere = graphiques.comparer(
-        courbes, "brier_skill", "Même drift, deux issues", "Brier skill", 0
+        courbes, "brier_skill", "Dérive des entrées et qualité du modèle", "Brier skill", (0,)
     )
-    ombre = "alarme de drift des entrées"
+    ombre = "alarme de dérive, modèle figé"
     for rang in np.flatnonzero(fige["alertes"].map(lambda a: supervision.ENTREES in a)):
-        repere.axvspan(rang - 0.5, rang + 0.5, color="#f3e3d3", zorder=0, label=ombre)
+        graphiques.ombrer(repere, rang - 0.5, rang + 0.5, ombre)
         ombre = None
-    repere.legend(loc="lower right", frameon=True)
+    graphiques.legender(repere)
     return repere
 
 
@@ -173,6 +173,8 @@ def jauges(notes: list[Note]) -> Axes:
     for barre, total in zip(barres, totaux, strict=True):
         if total == totaux.min():
             barre.set(facecolor=graphiques.ORANGE, edgecolor="black", linewidth=2.5, hatch="//")
+            barre.set_label("la plus basse fait le score")
+    graphiques.legender(repere)
     return repere
 
 

@@ -29,6 +29,35 @@ NOMBRES = [
 ]
 FEATURES = CATEGORIES + NOMBRES
 METEO_SAISON = ["temp", "dewp"]
+LIBELLES = {
+    "carrier": "compagnie",
+    "origin": "départ de",
+    "dest": "destination",
+    "sched_min": "heure prévue",
+    "dow": "jour de la semaine",
+    "distance": "distance",
+    "plane_age": "âge de l’avion",
+    "seats": "nombre de sièges",
+    "temp": "température",
+    "dewp": "point de rosée",
+    "humid": "humidité",
+    "wind_dir": "direction du vent",
+    "wind_speed": "vitesse du vent",
+    "wind_gust": "rafales",
+    "precip": "précipitations",
+    "pressure": "pression",
+    "visib": "visibilité",
+    "late_origin_d1": "retards de la veille, aéroport",
+    "late_carrier_d1": "retards de la veille, compagnie",
+}
+
+
+def libelle(colonne: str) -> str:
+    """Nomme en français une variable, ou la colonne d’une catégorie : « dest_EYW »."""
+    if colonne in LIBELLES:
+        return LIBELLES[colonne]
+    categorie, _, valeur = colonne.partition("_")
+    return f"{LIBELLES[categorie]} {valeur}"
 
 
 def requete() -> str:

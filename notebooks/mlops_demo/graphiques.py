@@ -16,6 +16,9 @@ BLEU, ORANGE, VERT, ROUGE, GRIS = (
     "#595959",
 )
 
+# Une courbe se reconnaît à sa couleur et à sa marque.
+TRAITS = ((ROUGE, "o"), (BLEU, "s"), (VERT, "D"))
+
 
 def style() -> None:
     """Règle matplotlib : vectoriel, fond blanc, caractères lisibles, décimales à la française."""
@@ -50,6 +53,20 @@ class Virgule(ScalarFormatter):
         return super().__call__(x, pos).replace(".", ",")
 
 
+def legender(repere: Axes) -> None:
+    """Pose, ou refait, la légende sous le repère : elle n’y croise ni courbe ni grille."""
+    for ancienne in list(repere.figure.legends):
+        ancienne.remove()
+    repere.figure.legend(loc="outside lower center", ncols=3)
+
+
+def ombrer(repere: Axes, debut: float, fin: float, nom: str | None = None) -> None:
+    """Ombre une période, en couleur et en hachures."""
+    repere.axvspan(
+        debut, fin, facecolor="#f3e3d3", edgecolor="#b5793c", hatch="//", lw=0, zorder=0, label=nom
+    )
+
+
 def axe(titre: str, xlabel: str = "", ylabel: str = "", numeriques: str = "y") -> Axes:
     """Ouvre une figure d’un seul repère, titrée.
 
@@ -57,22 +74,25 @@ def axe(titre: str, xlabel: str = "", ylabel: str = "", numeriques: str = "y") -
         titre: ce que la figure montre.
         xlabel: légende de l’axe horizontal.
         ylabel: légende de l’axe vertical.
-        numeriques: axes dont les graduations sont des nombres, parmi ``x`` et ``y``.
+        numeriques: axes dont les graduations sont des nombres, parmi ``x`` et ``y`` ; eux seuls
+            ont une grille.
     """
     _, repere = plt.subplots()
     repere.set(title=titre, xlabel=xlabel, ylabel=ylabel)
+    repere.grid(False)
     for nom in numeriques:
+        repere.grid(axis=nom)
         getattr(repere, f"{nom}axis").set_major_formatter(Virgule())
     return repere
 
 
-MOIS = ["", "janv.", "févr.", "mars", "avr.", "mai", "juin"]
+MOIS = ["janv.", "févr.", "mars", "avr.", "mai", "juin"]
 MOIS += ["juil.", "août", "sept.", "oct.", "nov.", "déc."]
 
 
 def noms_de_mois(dates: pd.Series) -> list[str]:
     """Noms abrégés des mois, en français."""
-    return [MOIS[m] for m in pd.to_datetime(dates).dt.month]
+    return [MOIS[m - 1] for m in pd.to_datetime(dates).dt.month]
 
 
 def calibration(courbes: dict[str, pd.DataFrame], titre: str) -> Axes:
@@ -80,25 +100,26 @@ def calibration(courbes: dict[str, pd.DataFrame], titre: str) -> Axes:
     repere = axe(titre, "retard annoncé (probabilité)", "retard observé (part des vols)", "xy")
     haut = max(c[["annonce", "observe"]].to_numpy().max() for c in courbes.values()) * 1.05
     repere.plot([0, haut], [0, haut], color=GRIS, linestyle="--", label="annonce parfaite")
-    for (nom, courbe), couleur, marque in zip(
-        courbes.items(), (BLEU, ORANGE, VERT), "osD", strict=False
-    ):
+    for (nom, courbe), (couleur, marque) in zip(courbes.items(), TRAITS[1:], strict=False):
         repere.plot(courbe["annonce"], courbe["observe"], marker=marque, color=couleur, label=nom)
-    repere.legend()
+    legender(repere)
     return repere
 
 
 def comparer(
-    mesures: dict[str, pd.DataFrame], colonne: str, titre: str, ylabel: str, seuil: float | None
+    mesures: dict[str, pd.DataFrame],
+    colonne: str,
+    titre: str,
+    ylabel: str,
+    seuils: tuple[float, ...] = (),
 ) -> Axes:
-    """Trace une mesure mois par mois, une courbe par scénario, et son seuil d’alarme."""
+    """Trace une mesure mois par mois, une courbe par scénario, et ses seuils d’alarme."""
     repere = axe(titre, "mois de 2013", ylabel)
-    for (nom, table), couleur, marque in zip(
-        mesures.items(), (ROUGE, BLEU, VERT), "osD", strict=False
-    ):
+    for (nom, table), (couleur, marque) in zip(mesures.items(), TRAITS, strict=False):
         mois = noms_de_mois(table["mois"])
         repere.plot(mois, table[colonne], marker=marque, color=couleur, label=nom)
-    if seuil is not None:
-        repere.axhline(seuil, color=GRIS, linestyle="--", label="seuil d’alarme")
-    repere.legend()
+    for rang, seuil in enumerate(seuils):
+        nom = None if rang else "seuil d’alarme"
+        repere.axhline(seuil, color=GRIS, linestyle="--", label=nom)
+    legender(repere)
     return repere

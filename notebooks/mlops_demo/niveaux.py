@@ -636,7 +636,7 @@ def dessiner(mesures: list[Mesures]) -> None:
     for metier, couleur, motif in styles:
         combien = np.array([sum(a.metier == metier for a in m.actes) for m in mesures])
         gauche.bar(
-            rangs, combien, bottom=bas, color=couleur, hatch=motif, edgecolor="white", label=metier
+            rangs, combien, bottom=bas, color=couleur, hatch=motif, edgecolor="black", label=metier
         )
         bas += combien
     for rang, total in zip(rangs, bas, strict=True):

@@ -68,3 +68,9 @@ def test_le_taux_de_la_veille_recalcule_autrement(annee):
     attendu = (arrives["arr_delay"] >= 15).mean()
     jour = annee[(annee["flight_date"] == "2013-02-21") & (annee["origin"] == "JFK")]
     assert jour["late_origin_d1"].unique() == pytest.approx([attendu])
+
+
+def test_chaque_variable_a_son_nom_en_francais():
+    assert list(features.LIBELLES) == features.FEATURES
+    assert features.libelle("dewp") == "point de rosée"
+    assert features.libelle("dest_EYW") == "destination EYW"
