@@ -10,5 +10,5 @@ NORMALE = re.compile(
 
 
 def insecables(texte: str) -> str:
-    """Rend insécables les espaces d’avant une ponctuation double ou une unité, et de « CC BY 4.0 »."""
+    """Rend insécables les espaces d’une ponctuation double, d’une unité et de « CC BY 4.0 »."""
     return NORMALE.sub("\u00a0", FINE.sub("\u202f", texte))
