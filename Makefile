@@ -22,7 +22,7 @@ environnement:
 book: environnement ## exécute les notebooks et construit le livre dans _build/html
 	@$(VENV) -m publication livre
 
-slides: environnement ## fait les diapositives de l’exposé dans _build/diapositives
+slides: environnement ## fait les diapositives (45, 35 et 90 minutes) dans _build/diapositives
 	@$(VENV) -m publication diapositives
 
 pdf: environnement ## imprime les diapositives et le livre dans _build/pdf (demande Chromium)
@@ -31,7 +31,7 @@ pdf: environnement ## imprime les diapositives et le livre dans _build/pdf (dema
 markdown: environnement ## écrit presentation_mlops.md et ses figures
 	@$(VENV) -m publication markdown
 
-temps: environnement ## compare le temps prévu, estimé et mesuré de l’exposé
+temps: environnement ## compare le temps prévu, estimé et mesuré de chaque version
 	@$(VENV) -m publication temps
 
 demo: environnement ## joue la démonstration du chapitre 4 et en affiche le bilan

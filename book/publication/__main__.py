@@ -53,6 +53,7 @@ def diapositives() -> None:
         executer_ce_qui_a_change(RACINE)
         page = construire_diapositives(RACINE)
     print(f"Ouvrez {page.relative_to(RACINE).as_posix()} dans un navigateur ; ? y montre l’aide.")
+    print("À côté : courte.html, en 35 minutes, et atelier.html, en 90.")
 
 
 def pdf() -> None:
@@ -83,11 +84,10 @@ def temps() -> None:
     Raises:
         ErreurPublication: si l’exposé ne tient pas dans son temps.
     """
-    from publication.temps import depassements, lire_sections, presenter
+    from publication.temps import VERSIONS, depassements, lire_sections, presenter
 
-    sections = lire_sections(RACINE)
-    print(presenter(sections))
-    fautes = depassements(sections)
+    print(presenter(RACINE))
+    fautes = [f for v in VERSIONS for f in depassements(lire_sections(RACINE, v), v)]
     if fautes:
         raise ErreurPublication(" ; ".join(fautes) + ".")
 

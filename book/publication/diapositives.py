@@ -4,7 +4,8 @@ Ce que devient une cellule est dit par ``slideshow.slide_type`` : ``slide`` (dé
 ``subslide`` (diapositive suivante), ``fragment`` (paraît à la demande), ``-`` (suite de la même
 diapositive), ``notes`` (pour l’orateur), ``skip``. Une cellule qui n’en a pas est ignorée. Le
 titre d’une diapositive est ``slideshow.titre`` ou, à défaut, le dernier titre de la page. Le code
-n’est montré que si ``slideshow.code`` est vrai.
+n’est montré que si ``slideshow.code`` est vrai. Il y a un jeu par version de l’exposé : le module
+``temps`` dit laquelle montre quoi.
 """
 
 import posixpath
@@ -23,8 +24,10 @@ from publication.html import fusionner, mettre_en_place
 from publication.typographie import insecables
 
 GABARIT = "diapositives"
-DEBUTS = {"slide", "subslide"}
+# Le fichier de chaque version.
+FICHIERS = {"courte": "courte.html", temps.ORDINAIRE: "index.html", "atelier": "atelier.html"}
 TITRE = re.compile(r"^(#+) +(.+)\n*")
+DUREE = re.compile(r"\s*\*[^*]+ minutes?\.\*")
 LIEN = re.compile(r'(?P<avant>\]\(|href=")(?P<cible>[^")\s]+)')
 
 # Ce que disent reveal.js et sa vue de l’orateur : fichier, texte anglais, texte français.
@@ -84,7 +87,7 @@ TRADUCTIONS = (
 
 
 def construire_diapositives(racine: Path) -> Path:
-    """Construit le jeu dans ``_build/diapositives`` et donne sa page.
+    """Construit les trois jeux dans ``_build/diapositives`` et donne la page de l’ordinaire.
 
     Raises:
         ErreurPublication: si aucune cellule n’est marquée, ou si reveal.js a changé.
@@ -92,17 +95,18 @@ def construire_diapositives(racine: Path) -> Path:
     source = racine / "book" / GABARIT
     atelier = racine / "_build" / "atelier-diapositives"
     shutil.rmtree(atelier, ignore_errors=True)
-    jeu = assembler(racine)
-    for cellule in jeu.cells:
-        if "figure" in cellule.metadata:
-            ecrire(atelier / cellule.metadata.figure.fichier, _svg(cellule))
     exporteur = SlidesExporter(
         template_name=GABARIT,
         extra_template_basedirs=[str(source.parent)],
         exclude_anchor_links=True,
     )
-    page, _ = exporteur.from_notebook_node(jeu)
-    ecrire(atelier / "index.html", page)
+    for version, fichier in FICHIERS.items():
+        jeu = assembler(racine, version)
+        for cellule in jeu.cells:
+            if "figure" in cellule.metadata:
+                ecrire(atelier / cellule.metadata.figure.fichier, _svg(cellule))
+        page, _ = exporteur.from_notebook_node(jeu)
+        ecrire(atelier / fichier, page)
     shutil.copy(source / "diapositives.css", atelier)
     shutil.copy(racine / "book" / "assets" / "favicon.svg", atelier)
     shutil.copytree(source / "reveal", atelier / "reveal")
@@ -112,7 +116,7 @@ def construire_diapositives(racine: Path) -> Path:
     return place / "index.html"
 
 
-def assembler(racine: Path) -> NotebookNode:
+def assembler(racine: Path, version: str = temps.ORDINAIRE) -> NotebookNode:
     """Réunit les cellules retenues de toutes les pages, prêtes pour le gabarit.
 
     Raises:
@@ -121,34 +125,42 @@ def assembler(racine: Path) -> NotebookNode:
     cellules: list[NotebookNode] = []
     for chemin in lire_sommaire(racine):
         if chemin.endswith(".ipynb"):
-            cellules += _retenir(racine, chemin)
+            cellules += _retenir(racine, chemin, version)
     if not cellules:
         raise ErreurPublication(
             "aucune cellule n’est une diapositive : dans JupyterLab, choisissez-en "
             "avec « Type de diapositive » (panneau de droite, outils communs)."
         )
-    _minuter(cellules, temps.debuts(racine))
-    titre = lire_yaml(racine / "_config.yml")["title"]
+    _minuter(cellules, temps.debuts(racine, version))
+    titre = _titrer(lire_yaml(racine / "_config.yml")["title"], version)
     return new_notebook(metadata={"title": titre}, cells=cellules)
 
 
-def _retenir(racine: Path, chemin: str) -> list[NotebookNode]:
+def _titrer(titre: str, version: str) -> str:
+    """Met dans un titre la durée de cette version à la place de celle de l’exposé ordinaire."""
+    ordinaire, duree = (temps.VERSIONS[v] for v in (temps.ORDINAIRE, version))
+    return titre.replace(f"{ordinaire} minutes", f"{duree} minutes")
+
+
+def _retenir(racine: Path, chemin: str, version: str) -> list[NotebookNode]:
     """Donne les cellules d’une page qui vont dans le jeu, avec ce que le gabarit en attend."""
     retenues: list[NotebookNode] = []
     titre = ""
-    for cellule in fusionner(racine, chemin).cells:
+    for cellule in temps.retenues(fusionner(racine, chemin).cells, version):
         genre = cellule.metadata.get("slideshow", {}).get("slide_type", "skip")
         trouve = TITRE.match(cellule.source) if cellule.cell_type == "markdown" else None
         titre = trouve[2] if trouve else titre
-        if genre == "skip" or (not retenues and genre not in DEBUTS):
+        if genre == "skip" or (not retenues and genre not in temps.DEBUTS):
             continue
-        if genre in DEBUTS:
+        if genre in temps.DEBUTS:
             ouvre_la_page = bool(trouve) and len(trouve[1]) == 1
             diapositive = NotebookNode(
                 id=cellule.id,
                 page=chemin,
                 titre=insecables(
-                    re.sub(r"[*`]", "", cellule.metadata.slideshow.get("titre", titre))
+                    _titrer(
+                        re.sub(r"[*`]", "", cellule.metadata.slideshow.get("titre", titre)), version
+                    )
                 ),
                 niveau="h1" if ouvre_la_page else "h2",
                 genre="chapitre" if ouvre_la_page else "texte",
@@ -157,16 +169,26 @@ def _retenir(racine: Path, chemin: str) -> list[NotebookNode]:
             )
             cellule.metadata.diapositive = diapositive
         if genre == "notes":
-            diapositive.secondes += round(temps.duree(cellule.source))
+            diapositive.secondes += round(temps.duree(cellule.source) + temps.exercice(cellule))
+            if temps.exercice(cellule):
+                duree = temps.ecrire_duree(temps.exercice(cellule))
+                cellule.source = f"**Exercice, {duree}.** {cellule.source}"
         elif trouve:
             cellule.source = cellule.source.removeprefix(trouve[0])
+            if len(trouve[1]) == 1:
+                # La durée qu’annonce un chapitre est celle de l’exposé ordinaire.
+                cellule.source = DUREE.sub("", cellule.source)
         if cellule.cell_type == "code":
             diapositive.corps = min(diapositive.corps, *map(_corps, cellule.outputs), 40)
         if _a_un_svg(cellule):
             cellule.metadata.figure = _figure(cellule, chemin)
             diapositive.genre = "image"
         _preparer(cellule, chemin)
-        retenues.append(cellule)
+        if genre == "notes" and temps.notes(retenues[-1]):
+            # reveal.js ne montre qu’un bloc de notes par diapositive.
+            retenues[-1].source += f"\n\n{cellule.source}"
+        else:
+            retenues.append(cellule)
     return retenues
 
 

@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from publication.depot import RACINE
 from publication.tableaux import DONNEES, charger
+from publication.temps import CLES, VERSIONS
 
 FICHIERS = sorted(f.stem for f in DONNEES.glob("*.yaml"))
 SCHEMA = json.loads((DONNEES / "schema.json").read_text(encoding="utf-8"))
@@ -22,8 +23,9 @@ def forme(nom):
 
 
 def test_le_deroule_tient_en_45_minutes():
-    total = sum(partie["minutes"] for partie in charger("plan"))
-    assert total <= 45, f"La présentation dure {total} minutes."
+    for version, plafond in VERSIONS.items():
+        total = sum(partie[CLES[version]] for partie in charger("plan"))
+        assert total <= plafond, f"La version {version} dure {total} minutes."
 
 
 def test_compte_des_definitions_niveaux_et_principes():

@@ -106,14 +106,14 @@ def ouvrir(navigateur):
 
 
 @pytest.fixture(scope="session")
-def releves(navigateur, adresses):
-    """Parcourt tout le jeu, une fois par taille d’écran, et relève chaque diapositive."""
+def releves(navigateur, jeu):
+    """Parcourt le jeu de l’atelier, qui contient les autres, et relève chaque diapositive."""
 
     @functools.cache
     def parcourir(taille):
         largeur, hauteur = TAILLES[taille]
         page = navigateur.new_page(viewport={"width": largeur, "height": hauteur})
-        page.goto(adresses["fichier"], wait_until="networkidle")
+        page.goto(jeu.with_name("atelier.html").as_uri(), wait_until="networkidle")
         page.wait_for_function("window.Reveal?.isReady()")
         releves = []
         for _ in range(page.evaluate("Reveal.getTotalSlides()")):

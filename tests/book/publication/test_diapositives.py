@@ -6,13 +6,14 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from publication.depot import RACINE, ErreurPublication, ecrire, lire_sommaire
-from publication.diapositives import GABARIT, construire_diapositives
+from publication.diapositives import FICHIERS, GABARIT, construire_diapositives
 from publication.plan import copie_executee
+from publication.temps import ORDINAIRE
 
 REVEAL = RACINE / "book" / GABARIT / "reveal"
 TYPES = {"slide", "subslide", "fragment", "-", "notes", "skip"}
 PAGE = "book/1_chapitre.ipynb"
-PLAN = "- {partie: Ouverture, minutes: 2}\n"
+PLAN = "- {partie: Ouverture, minutes: 2, courte: 1, atelier: 4}\n"
 LEGENDE = "Une figure. Auteur : nous. Source : nous. Licence : CC BY 4.0."
 
 
@@ -22,7 +23,7 @@ def marquer(deja_execute):
     shutil.copytree(RACINE / "book" / GABARIT, deja_execute / "book" / GABARIT)
     ecrire(deja_execute / "book" / "donnees" / "plan.yaml", PLAN)
 
-    def construire(marques, **sorties):
+    def construire(marques, version=ORDINAIRE, **sorties):
         for fichier in (deja_execute / PAGE, copie_executee(deja_execute, PAGE)):
             notebook = nbformat.read(fichier, as_version=4)
             for cellule in notebook.cells:
@@ -31,6 +32,8 @@ def marquer(deja_execute):
                     cellule.outputs = [nbformat.v4.new_output("display_data", sorties[cellule.id])]
             nbformat.write(notebook, fichier)
         page = construire_diapositives(deja_execute)
+        if version != ORDINAIRE:
+            page = page.with_name(FICHIERS[version])
         return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
     return construire
@@ -95,6 +98,35 @@ def test_notes_de_l_orateur(marquer):
     assert jeu.select_one("section[id]")["data-timing"] == "1"
 
 
+@pytest.mark.parametrize(("version", "combien"), [("courte", 1), ("ordinaire", 1), ("atelier", 2)])
+def test_un_jeu_par_version(marquer, version, combien):
+    essai = type_de("subslide", titre="À vous", version="atelier")
+    jeu = marquer({"titre": type_de("slide"), "code-0": essai}, version)
+    assert len(jeu.select("section[id]")) == combien
+    assert ("À vous" in jeu.get_text()) == (version == "atelier")
+
+
+def test_l_exercice_s_ajoute_aux_notes(marquer, deja_execute, modifier):
+    exercice = type_de("notes", version="atelier", exercice=3)
+    marques = {"titre": type_de("slide"), "texte-0": type_de("notes"), "code-0": exercice}
+    for fichier in (deja_execute / PAGE, copie_executee(deja_execute, PAGE)):
+        notebook = nbformat.read(fichier, as_version=4)
+        notebook.cells[2] = nbformat.v4.new_markdown_cell("Essayez.", id="code-0")
+        nbformat.write(notebook, fichier)
+    jeu = marquer(marques, "atelier")
+    notes = jeu.select_one("section[id]").select("aside.notes")
+    assert len(notes) == 1, "reveal.js ne montre qu’un bloc de notes."
+    assert "Une phrase." in notes[0].get_text()
+    assert "Exercice, 3\u00a0min 00. Essayez." in notes[0].get_text()
+    assert "Essayez." not in marquer(marques).get_text()
+
+
+def test_le_titre_dit_la_duree_de_sa_version(marquer):
+    jeu = marquer({"titre": type_de("slide", titre="Tout en 45 minutes")}, "atelier")
+    assert jeu.select_one("h1").get_text() == "Tout en 90\u00a0minutes"
+    assert "90 minutes" in jeu.title.get_text()
+
+
 def test_figure_et_liens(marquer):
     figure = {"figure": {"name": "fig-essai", "caption": LEGENDE}, "image": {"alt": "Un carré."}}
     jeu = marquer(
@@ -135,7 +167,7 @@ def test_marques_des_vrais_notebooks(page):
     assert set(types) <= TYPES, "Un type de diapositive n’existe pas."
     # Alors chaque diapositive a ses notes, que le livre ne montre pas, et un titre court
     suite = "".join("D" if t in {"slide", "subslide"} else t[0] for t in types if t != "skip")
-    assert re.fullmatch(r"(D[-f]*n)*", suite), f"Une diapositive n’a pas ses notes : {suite}"
+    assert re.fullmatch(r"(D[-f]*n+)*", suite), f"Une diapositive n’a pas ses notes : {suite}"
     for cellule in marquees:
         if cellule.metadata.slideshow.slide_type == "notes":
             assert cellule.metadata.tags == ["remove-cell"], f"{cellule.id} paraîtrait au livre."
