@@ -173,7 +173,11 @@ def _preparee() -> None:
             connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo'))"))
             if _existe(connexion, nom, "journal"):
                 return
-            connexion.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {nom}"))
+            # Un administrateur a pu créer le schéma de qui n’a pas le droit d’en créer.
+            if not connexion.execute(
+                sa.text("SELECT to_regnamespace(:nom) IS NOT NULL"), {"nom": nom}
+            ).scalar_one():
+                connexion.execute(sa.text(f"CREATE SCHEMA {nom}"))
         except sa.exc.ProgrammingError as erreur:
             raise ErreurUtilisateur(
                 f"le compte {sa.make_url(url()).username} ne peut pas créer le schéma « {nom} » : "
