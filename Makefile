@@ -6,12 +6,13 @@
 MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do command -v $$p > /dev/null && echo $$p && break; done)
 VENV := .venv/bin/python
+VERROUS := uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench clean
+.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench clean check up down test-local
 
 aide: ## affiche cette liste
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
 
 environnement:
 	@command -v "$(PYTHON)" > /dev/null || { \
@@ -46,6 +47,9 @@ serve: environnement ## sert le livre construit sur cette machine
 test: environnement ## lance tous les tests
 	@$(VENV) -m pytest
 
+test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker
+	@$(VENV) -m pytest -m local tests/local
+
 lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
@@ -53,9 +57,25 @@ lint: environnement ## vérifie le style du code et des notebooks
 lock: environnement ## recalcule le verrou requirements/lock.txt d’après pyproject.toml
 	@.venv/bin/uv pip compile --quiet pyproject.toml --extra dev --universal --no-strip-extras \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/lock.txt
+	@# Sans aiodns ni pycares : leur cache d’adresses survit à un conteneur relancé.
+	@for entree in $(addprefix local/images/,$(VERROUS)); do \
+		.venv/bin/uv pip compile --quiet "$$entree" --constraint requirements/lock.txt --universal \
+			--no-emit-package aiodns --no-emit-package pycares --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header -o "$${entree%.in}.txt" || exit 1; \
+	done
 
 bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)
 	@$(VENV) -m benchmarks
+
+# Ces commandes ne demandent que Docker et un Python du système.
+check: ## vérifie Docker, la mémoire, le disque et les ports avant make up
+	@"$(PYTHON)" local/lancer.py verifier
+
+up: ## construit et lance les outils sur cette machine, avec Docker Compose
+	@"$(PYTHON)" local/lancer.py demarrer
+
+down: ## arrête les outils ; DATA=1 efface aussi leurs données
+	@"$(PYTHON)" local/lancer.py arreter $(if $(DATA),--donnees)
 
 # La base lancée par root vit hors du dépôt : le paquet seul sait l’arrêter et l’effacer.
 # mlops-demo est la dernière chose qu’installe requirements/installer.py.

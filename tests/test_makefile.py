@@ -72,7 +72,7 @@ def cibles():
 def test_make_seul_liste_chaque_commande(depot, machine):
     resultat = lancer(depot, machine)
     assert resultat.returncode == 0, resultat.stderr
-    listees = re.findall(r"^  make (\w+) +\S.*$", resultat.stdout, re.MULTILINE)
+    listees = re.findall(r"^  make ([\w-]+) +\S.*$", resultat.stdout, re.MULTILINE)
     assert len(resultat.stdout.splitlines()) == len(listees), "une ligne par commande"
     # « environnement » ne se lance pas : chaque commande le lance.
     assert set(listees) == cibles() - {"environnement"}

@@ -1,0 +1,412 @@
+"""Lance les outils sur cette machine : make check, make up, make down, make swarm.
+
+Bibliothèque standard seulement : ni l’environnement du projet ni rien d’autre que Docker n’est
+nécessaire. Les réglages sont dans local/.env, les mots de passe dans local/secrets ; les deux sont
+écrits au premier démarrage.
+"""
+
+import argparse
+import hashlib
+import html
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LOCAL = Path(__file__).resolve().parent
+sys.path.insert(0, str(LOCAL / "hub"))
+import cartes  # noqa: E402 — le dossier du hub n’est sur le chemin qu’ici
+
+MOTEUR_MINIMUM, COMPOSE_MINIMUM = (20, 10), (2, 20)
+MEMOIRE_DU_COEUR, MEMOIRE_PAR_PARTICIPANT = 3.0, 0.3  # Gio, mesurées
+DISQUE_NECESSAIRE = 12e9
+ATTENTE_S = 600
+SOCKET = Path("/var/run/docker.sock")
+
+
+class Probleme(Exception):
+    """Ce que l’utilisateur peut corriger, dit en une phrase."""
+
+
+def lancer(*commande: str, **options: object) -> subprocess.CompletedProcess:
+    """Lance une commande dans local/ et rend ce qu’elle a écrit."""
+    return subprocess.run(
+        commande, cwd=LOCAL, text=True, capture_output=True, check=False, **options
+    )
+
+
+def docker(*arguments: str) -> str:
+    """Lance docker, montre ce qu’il fait, et s’arrête s’il échoue."""
+    code = subprocess.run(["docker", *arguments], cwd=LOCAL, check=False).returncode
+    if code:
+        raise Probleme(
+            f"« docker {' '.join(arguments[:3])} » a échoué : lisez les lignes ci-dessus."
+        )
+
+
+def reglages() -> dict[str, str]:
+    """Les réglages : ceux du modèle, ceux de .env par-dessus, ceux de l’environnement enfin."""
+    valeurs = {}
+    for fichier in (LOCAL / ".env.exemple", LOCAL / ".env"):
+        if fichier.exists():
+            for ligne in fichier.read_text(encoding="utf-8").splitlines():
+                nom, egal, valeur = ligne.partition("=")
+                if egal and not nom.startswith("#"):
+                    valeurs[nom.strip()] = valeur.strip()
+    return {nom: os.environ.get(nom, valeur) for nom, valeur in valeurs.items()}
+
+
+# --- make check ------------------------------------------------------------------------------
+
+
+def version(texte: str) -> tuple[int, ...]:
+    """Les nombres d’une version : « 2.26.1-4 » donne (2, 26, 1)."""
+    trouve = re.search(r"\d+(\.\d+)*", texte)
+    return tuple(int(n) for n in trouve.group(0).split(".")) if trouve else ()
+
+
+def verifier_docker() -> tuple[str, dict]:
+    """Vérifie le moteur et Compose ; rend une phrase et ce que le moteur dit de lui."""
+    if not shutil.which("docker"):
+        raise Probleme(
+            "Docker est introuvable : installez Docker Engine 20.10 ou plus, avec Compose v2."
+        )
+    demande = lancer("docker", "info", "--format", "{{json .}}")
+    infos = json.loads(demande.stdout) if demande.stdout.startswith("{") else {}
+    plaintes = " ".join([demande.stderr, *(infos.get("ServerErrors") or [])])
+    if "permission denied" in plaintes:
+        raise Probleme(
+            "Votre compte n’a pas le droit de parler à Docker : « sudo usermod -aG docker $USER », "
+            "puis rouvrez votre session."
+        )
+    if not infos.get("ServerVersion"):
+        raise Probleme(
+            "Le moteur Docker ne répond pas : démarrez-le (« sudo systemctl start docker », ou "
+            "Docker Desktop), puis relancez."
+        )
+    compose = lancer("docker", "compose", "version", "--short").stdout.strip()
+    if version(infos["ServerVersion"]) < MOTEUR_MINIMUM:
+        raise Probleme(f"Docker {infos['ServerVersion']} est trop ancien : il faut 20.10 au moins.")
+    if version(compose) < COMPOSE_MINIMUM:
+        raise Probleme(
+            f"Compose {compose or 'v2'} {'est trop ancien' if compose else 'manque'} : il faut la "
+            "version 2.20 ou plus récente (paquet docker-compose-plugin)."
+        )
+    return f"Docker {infos['ServerVersion']}, Compose {compose}", infos
+
+
+def verifier_memoire(infos: dict, participants: int) -> str:
+    """Compare la mémoire du moteur à ce que demandent le cœur et les participants."""
+    offerte = infos["MemTotal"] / 2**30
+    voulue = MEMOIRE_DU_COEUR + MEMOIRE_PAR_PARTICIPANT * participants
+    phrase = f"mémoire : {_nombre(offerte)} Gio"
+    if offerte < MEMOIRE_DU_COEUR:
+        raise Probleme(
+            f"Docker n’a que {_nombre(offerte)} Gio de mémoire : il en faut "
+            f"{_nombre(MEMOIRE_DU_COEUR)} au moins, sans compter les participants."
+        )
+    if offerte < voulue:
+        tenables = int((offerte - MEMOIRE_DU_COEUR) / MEMOIRE_PAR_PARTICIPANT)
+        return (
+            f"{phrase}, assez pour {tenables} participants ensemble et non {participants} "
+            "(PARTICIPANTS dans local/.env)"
+        )
+    return f"{phrase}, il en faut {_nombre(voulue)} pour {participants} participants"
+
+
+def verifier_disque(infos: dict) -> str:
+    """Vérifie la place là où Docker range ses images (ou ici, s’il est dans une autre machine)."""
+    dossier = Path(infos["DockerRootDir"])
+    libre = shutil.disk_usage(dossier if dossier.is_dir() else LOCAL).free
+    if libre < DISQUE_NECESSAIRE:
+        raise Probleme(
+            f"Le disque est trop plein : il reste {libre / 1e9:.0f} Go, il en faut "
+            f"{DISQUE_NECESSAIRE / 1e9:.0f}. « docker system prune » peut en rendre."
+        )
+    return f"disque : {libre / 1e9:.0f} Go libres"
+
+
+def verifier_port(nom: str, adresse: str, port: int, projet: str) -> str:
+    """Vérifie qu’un port est libre, ou déjà à nous ; sinon dit qui le tient."""
+    with socket.socket() as essai:
+        essai.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            essai.bind((adresse, port))
+        except OSError as erreur:
+            conteneur = _conteneur_sur(port)
+            if conteneur.startswith((f"{projet}-", f"{projet}_")):
+                return f"port {port} : déjà le nôtre ({conteneur})"
+            tenant = f"le conteneur {conteneur}" if conteneur else _processus_sur(port)
+            if not tenant:
+                raise Probleme(
+                    f"L’adresse {adresse}:{port} ne peut pas servir ({erreur.strerror}) : "
+                    "revoyez les adresses de local/.env."
+                ) from erreur
+            raise Probleme(
+                f"Le port {port} est pris par {tenant} : arrêtez-le, ou changez {nom} dans "
+                "local/.env."
+            ) from erreur
+    return f"port {port} : libre"
+
+
+def _conteneur_sur(port: int) -> str:
+    trouve = lancer("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
+    return trouve.stdout.strip().split("\n")[0]
+
+
+def _processus_sur(port: int) -> str:
+    """Le processus qui écoute sur un port : par /proc sous Linux, par lsof ailleurs."""
+    prises = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if table.exists():
+            for ligne in table.read_text().splitlines()[1:]:
+                champs = ligne.split()
+                if champs[3] == "0A" and int(champs[1].rsplit(":", 1)[1], 16) == port:
+                    prises.add(f"socket:[{champs[9]}]")
+    for lien in Path("/proc").glob("[0-9]*/fd/*") if prises else []:
+        try:
+            if os.readlink(lien) in prises:
+                pid = lien.parts[2]
+                return f"{Path('/proc', pid, 'comm').read_text().strip()} (processus {pid})"
+        except OSError:
+            continue  # le processus d’un autre, ou fini entre-temps
+    if prises:
+        return "un processus d’un autre compte (« sudo ss -ltnp » le nomme)"
+    if shutil.which("lsof"):
+        sortie = lancer("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN").stdout.splitlines()
+        if len(sortie) > 1:
+            nom, pid = sortie[1].split()[:2]
+            return f"{nom} (processus {pid})"
+    return ""
+
+
+def _nombre(valeur: float) -> str:
+    return f"{valeur:.1f}".replace(".", ",")
+
+
+def verifier() -> None:
+    """Vérifie tout, dit tout, et refuse si une seule chose manque.
+
+    Raises:
+        Probleme: la liste de ce qui ne va pas.
+    """
+    valeurs = reglages()
+    phrase, infos = verifier_docker()
+    print(f"✓ {phrase}")
+    controles = [
+        lambda: verifier_memoire(infos, int(valeurs["PARTICIPANTS"])),
+        lambda: verifier_disque(infos),
+    ]
+    for nom, valeur in valeurs.items():
+        if nom.startswith("PORT_"):
+            adresse = valeurs["ADRESSE_HUB" if nom == "PORT_HUB" else "ADRESSE"]
+            controles.append(
+                lambda n=nom, a=adresse, p=valeur: verifier_port(
+                    n, a, int(p), valeurs["MLOPS_PROJET"]
+                )
+            )
+    problemes = []
+    for controle in controles:
+        try:
+            print(f"✓ {controle()}")
+        except Probleme as probleme:
+            problemes.append(str(probleme))
+    if problemes:
+        raise Probleme("\n".join(problemes))
+
+
+# --- réglages et secrets ------------------------------------------------------------------------
+
+
+def preparer() -> dict[str, str]:
+    """Écrit, s’ils manquent, local/.env et les secrets ; rend les réglages.
+
+    Raises:
+        Probleme: si des mots de passe manquent alors que la base qu’ils ouvrent existe déjà.
+    """
+    env = LOCAL / ".env"
+    if not env.exists():
+        texte = (LOCAL / ".env.exemple").read_text(encoding="utf-8")
+        groupe = SOCKET.stat().st_gid if SOCKET.exists() else 0
+        env.write_text(re.sub(r"(?m)^DOCKER_GID=.*", f"DOCKER_GID={groupe}", texte), "utf-8")
+        print("Réglages écrits dans local/.env.")
+    valeurs = reglages()
+    _ecrire_secrets(valeurs["MLOPS_PROJET"])
+    _ecrire_cartes(int(valeurs["PARTICIPANTS"]))
+    return valeurs
+
+
+def noms_des_secrets() -> list[str]:
+    """Les secrets que déclarent les fichiers YAML."""
+    textes = [f.read_text(encoding="utf-8") for f in sorted(LOCAL.glob("*.yaml"))]
+    return sorted(set(re.findall(r"file: secrets/(\w+)", "\n".join(textes))))
+
+
+def _ecrire_secrets(projet: str) -> None:
+    dossier = LOCAL / "secrets"
+    dossier.mkdir(mode=0o700, exist_ok=True)
+    dossier.chmod(0o700)
+    absents = [nom for nom in noms_des_secrets() if not (dossier / nom).exists()]
+    base = f"{projet}_postgres"
+    if absents and lancer("docker", "volume", "inspect", base).returncode == 0:
+        raise Probleme(
+            f"Il manque dans local/secrets : {', '.join(absents)}, alors que la base {base} existe "
+            "et les attend. Remettez-les depuis votre sauvegarde, ou repartez d’une base vide : "
+            "« make down DATA=1 », qui efface toutes les données."
+        )
+    for nom in absents:
+        # Lisible par tous, dans un dossier fermé : Compose montre le fichier tel quel à des
+        # conteneurs qui ne sont pas root.
+        fichier = dossier / nom
+        fichier.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        fichier.chmod(0o644)
+    if absents:
+        print(f"{len(absents)} secrets engendrés dans local/secrets (à sauvegarder).")
+
+
+def _ecrire_cartes(participants: int) -> None:
+    """Écrit la page à imprimer et à découper : une carte par participant."""
+    cle = (LOCAL / "secrets" / "cle_cartes").read_text(encoding="utf-8").strip()
+    corps = "\n".join(
+        f"<div><b>{html.escape(nom)}</b><code>{cartes.mot_de_passe(cle, nom)}</code></div>"
+        for nom in cartes.noms(participants)
+    )
+    page = LOCAL / "secrets" / "cartes.html"
+    page.write_text(
+        '<!DOCTYPE html>\n<html lang="fr"><meta charset="utf-8"><title>Cartes</title>\n<style>'
+        "body{display:grid;grid-template-columns:repeat(3,1fr);font:16px sans-serif;margin:1cm}"
+        "div{border:1px dashed #888;padding:.7cm;break-inside:avoid}"
+        "b,code{display:block;margin:.2cm 0;font-size:20px}</style>\n"
+        f"{corps}\n</html>\n",
+        encoding="utf-8",
+    )
+    page.chmod(0o600)
+
+
+# --- make up, make down -----------------------------------------------------------------------
+
+
+def etat() -> dict[str, str]:
+    """L’état de chaque service de Compose, en français."""
+    sortie = lancer("docker", "compose", "ps", "--all", "--format", "json").stdout
+    etats = {}
+    for ligne in sortie.splitlines():
+        vu = json.loads(ligne)
+        if vu["State"] == "exited":
+            etats[vu["Service"]] = "fini" if vu["ExitCode"] == 0 else "en échec"
+        elif vu["State"] == "running":
+            sains = {"healthy": "prêt", "unhealthy": "malade", "": "prêt"}
+            etats[vu["Service"]] = sains.get(vu["Health"], "démarre")
+        else:
+            etats[vu["Service"]] = "redémarre" if vu["State"] == "restarting" else vu["State"]
+    return etats
+
+
+def attendre(limite_s: float = ATTENTE_S) -> None:
+    """Attend que chaque service soit prêt ou ait fini ; montre les journaux s’il renonce.
+
+    Raises:
+        Probleme: si un service n’est pas prêt à temps.
+    """
+    fin, vus = time.monotonic() + limite_s, {}
+    while time.monotonic() < fin:
+        etats = etat()
+        for service, nouveau in etats.items():
+            if vus.get(service) != nouveau:
+                print(f"  {service} : {nouveau}", flush=True)
+        vus = etats
+        if etats and set(etats.values()) <= {"prêt", "fini"}:
+            return
+        time.sleep(1)
+    en_panne = [service for service, quoi in vus.items() if quoi not in ("prêt", "fini")]
+    print(lancer("docker", "compose", "logs", "--tail", "30", *en_panne).stdout)
+    raise Probleme(
+        f"Ne sont pas prêts au bout de {limite_s:.0f} s : {', '.join(en_panne) or 'aucun'}. "
+        "La fin de leurs journaux est ci-dessus."
+    )
+
+
+def demarrer() -> None:
+    """Vérifie, prépare, construit, démarre, attend, et donne les adresses."""
+    preparer()
+    verifier()
+    docker("compose", "build", "--quiet")
+    code = subprocess.run(
+        ["docker", "compose", "up", "--detach", "--remove-orphans"], cwd=LOCAL, check=False
+    ).returncode
+    if code:
+        print(lancer("docker", "compose", "logs", "--tail", "30").stdout)
+        raise Probleme("Un service n’a pas démarré : la fin des journaux est ci-dessus.")
+    attendre()
+    annoncer()
+
+
+def annoncer() -> None:
+    """Imprime les adresses et où trouver les cartes."""
+    valeurs = reglages()
+    adresse = valeurs["ADRESSE"]
+    print(f"\nJupyterHub : http://{valeurs['ADRESSE_HUB']}:{valeurs['PORT_HUB']}")
+    print(f"Service    : http://{adresse}:{valeurs['PORT_API']}/docs")
+    print(f"MLflow     : http://{adresse}:{valeurs['PORT_MLFLOW']}")
+    print(f"Postgres   : {adresse}:{valeurs['PORT_POSTGRES']}")
+    print("Cartes à imprimer : local/secrets/cartes.html")
+
+
+def arreter(donnees: bool) -> None:
+    """Arrête tout ; efface aussi les données et les secrets si on le demande."""
+    projet = reglages()["MLOPS_PROJET"]
+    if not (LOCAL / ".env").exists():
+        print("Rien à arrêter : local/.env n’existe pas, rien n’a été démarré d’ici.")
+        return
+    etiquette = f"label=presentation-mlops.participant={projet}"
+    participants = lancer("docker", "ps", "--all", "--quiet", "--filter", etiquette).stdout.split()
+    if participants:
+        docker("rm", "--force", *participants)
+    tout = ["--volumes"] if donnees else []
+    docker("compose", "--profile", "*", "down", "--remove-orphans", *tout)
+    if not donnees:
+        print("Arrêté. Les données restent (« make down DATA=1 » les efface).")
+        return
+    volumes = lancer("docker", "volume", "ls", "--quiet", "--filter", f"name={projet}-participant-")
+    if volumes.stdout.split():
+        docker("volume", "rm", *volumes.stdout.split())
+    shutil.rmtree(LOCAL / "secrets", ignore_errors=True)
+    print("Arrêté ; données, serveurs des participants et mots de passe effacés.")
+
+
+def empreinte(fichier: Path) -> str:
+    """Empreinte courte d’un fichier, pour le nom d’une configuration de Swarm."""
+    return hashlib.sha256(fichier.read_bytes()).hexdigest()[:12]
+
+
+def principal() -> int:
+    """Exécute une commande, et rend son code de sortie."""
+    analyseur = argparse.ArgumentParser(prog="lancer", description="Lance les outils ici.")
+    commandes = analyseur.add_subparsers(dest="commande", required=True, metavar="commande")
+    commandes.add_parser("verifier", help="vérifie Docker, la mémoire, le disque et les ports")
+    commandes.add_parser("demarrer", help="construit et démarre avec Compose")
+    arret = commandes.add_parser("arreter", help="arrête")
+    arret.add_argument("--donnees", action="store_true", help="efface aussi les données")
+    options = analyseur.parse_args()
+    try:
+        if options.commande == "arreter":
+            arreter(options.donnees)
+        else:
+            {"verifier": verifier, "demarrer": demarrer}[options.commande]()
+    except Probleme as probleme:
+        print(f"Erreur : {probleme}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrompu : relancez la même commande.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(principal())
