@@ -10,7 +10,16 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sklearn.pipeline import Pipeline
 
-from mlops_demo import base, donnees, entrainement, evaluation, journal, registre, supervision
+from mlops_demo import (
+    base,
+    donnees,
+    entrainement,
+    evaluation,
+    journal,
+    livraison,
+    registre,
+    supervision,
+)
 from mlops_demo.configuration import ErreurUtilisateur, utilisateur
 from mlops_demo.features import etiquetes, exemples
 from mlops_demo.gate import JOURS_DE_JUGEMENT, Verdict, juger
@@ -226,7 +235,7 @@ def enregistrer_predictions(
 
 
 def enregistrer_mesures(campagne: int, bilan: Mois, vols: int) -> None:
-    """Écrit les mesures d’un mois."""
+    """Écrit les mesures d’un mois, à la place de celles qu’il aurait déjà."""
     ligne = {
         "campagne_id": campagne,
         "mois": bilan.mois.date(),
@@ -238,6 +247,9 @@ def enregistrer_mesures(campagne: int, bilan: Mois, vols: int) -> None:
     colonnes = ", ".join(ligne)
     valeurs = ", ".join(f":{c}" for c in ligne)
     with base.transaction() as connexion:
+        connexion.execute(
+            sa.text("DELETE FROM mesures WHERE campagne_id = :campagne_id AND mois = :mois"), ligne
+        )
         connexion.execute(sa.text(f"INSERT INTO mesures ({colonnes}) VALUES ({valeurs})"), ligne)
 
 
@@ -246,30 +258,39 @@ def rejouer(
     politique: Politique | None = None,
     derives: dict[pd.Timestamp, Future[float]] | None = None,
     annee: pd.DataFrame | None = None,
+    premier: str = "2013-04",
+    dernier: str = "2013-12",
 ) -> Iterator[Mois]:
-    """Rejoue avril à décembre à partir du premier champion.
+    """Rejoue l’histoire mois par mois : d’avril, avec le premier champion, ou d’un mois plus tardif
+    avec celui qui est en service.
 
     Chaque mois : le champion prédit tous les vols prévus, puis les retards sont connus, on
-    mesure, on lève les alarmes ; avec une politique, on réentraîne s’il le faut.
+    mesure, on lève les alarmes ; avec une politique, on réentraîne s’il le faut. Sans elle, rien
+    ne change au modèle en service.
 
     Args:
         scenario: nom sous lequel garder prédictions et mesures.
         politique: quand réentraîner ; jamais si ``None``.
         derives: par mois, la part des variables en dérive qu’un autre processus calcule.
         annee: les vols de l’année, si l’appelant les a déjà lus.
+        premier: premier mois rejoué, ``AAAA-MM``.
+        dernier: dernier mois rejoué.
 
     Yields:
         Le bilan de chaque mois, au fur et à mesure.
     """
-    version = repartir(MISE_EN_SERVICE)
-    servi = registre.charger(version)
     annee = exemples(DEBUT, FIN) if annee is None else annee
     mois_de = annee["flight_date"].dt.to_period("M").dt.to_timestamp()
-    scores_appris = entrainement.probabilites(servi.pipeline, annee[mois_de < MISE_EN_SERVICE])
-    auc_reference = registre.essai_de(version)["auc"]
+    initial = premier_champion()
+    if premier > MISE_EN_SERVICE[:7]:
+        servi, essais = registre.charger_champion(), _essais_du_journal()
+    else:
+        servi = registre.charger(repartir(MISE_EN_SERVICE) if politique else initial)
+        essais = []
+    auc_reference = registre.essai_de(initial)["auc"]
+    scores_appris = _scores_appris(servi, annee)
     campagne = ouvrir_campagne(scenario)
-    essais: list[pd.Timestamp] = []
-    for mois in pd.date_range(MISE_EN_SERVICE, FIN, freq="MS", inclusive="left"):
+    for mois in pd.date_range(f"{premier}-01", f"{dernier}-01", freq="MS"):
         vols = annee[mois_de == mois]
         probas = entrainement.probabilites(servi.pipeline, vols)
         enregistrer_predictions(campagne, vols, probas, servi.version)
@@ -291,10 +312,78 @@ def rejouer(
                 if bilan.verdict.promu:
                     bilan.promue = inscrite
                     servi = registre.charger(inscrite)
-                    scores_appris = entrainement.probabilites(
-                        servi.pipeline, annee[mois_de <= mois]
-                    )
+                    scores_appris = _scores_appris(servi, annee)
         yield bilan
+
+
+def controler(scenario: str, politique: Politique, annee: pd.DataFrame) -> Mois:
+    """Juge le modèle en service sur le dernier mois noté, et dit s’il faut réentraîner.
+
+    Les prédictions jugées sont celles que la base a gardées, telles qu’elles ont été annoncées.
+    S’il n’y en a pas encore, le champion note avril.
+
+    Args:
+        scenario: celui sous lequel le mois a été noté.
+        politique: quand réentraîner.
+        annee: les vols de l’année.
+
+    Returns:
+        Le bilan du mois, dont les mesures sont aussi écrites en base.
+    """
+    campagne = _derniere_campagne(scenario) or _noter_avril(scenario, annee)
+    notes = base.lire(
+        "SELECT flight_id, version_modele, probabilite FROM predictions"
+        " WHERE campagne_id = $1 AND canal = 'lot'",
+        campagne,
+    )
+    vols = annee.merge(notes, on="flight_id")
+    mois = vols["flight_date"].min().to_period("M").to_timestamp()
+    servi = registre.charger(int(vols["version_modele"].iloc[0]))
+    connus = etiquetes(vols)
+    mesures = evaluation.mesurer(connus["late"], connus["probabilite"])
+    mesures["psi_score"] = evaluation.psi(_scores_appris(servi, annee), vols["probabilite"])
+    auc_reference = registre.essai_de(premier_champion())["auc"]
+    alertes = supervision.alertes(mesures, auc_reference)
+    decision = decider(alertes, mois, _essais_du_journal(), politique)
+    bilan = Mois(mois, servi.version, mesures, alertes, decision)
+    enregistrer_mesures(campagne, bilan, len(vols))
+    return bilan
+
+
+def _scores_appris(servi: registre.ModeleServi, annee: pd.DataFrame) -> np.ndarray:
+    """Ce que le modèle annonce pour les vols sur lesquels il a appris."""
+    appris = annee[annee["flight_date"] <= registre.essai_de(servi.version)["donnees.fin"]]
+    return entrainement.probabilites(servi.pipeline, appris)
+
+
+def _derniere_campagne(scenario: str) -> int | None:
+    """La dernière campagne d’un scénario où un lot a été noté."""
+    lignes = base.lire(
+        "SELECT max(c.id) AS id FROM campagnes AS c WHERE scenario = $1 AND EXISTS"
+        " (SELECT 1 FROM predictions AS p WHERE p.campagne_id = c.id AND canal = 'lot')",
+        scenario,
+    )
+    return None if pd.isna(lignes["id"].iloc[0]) else int(lignes["id"].iloc[0])
+
+
+def _noter_avril(scenario: str, annee: pd.DataFrame) -> int:
+    assurer_champion()
+    servi = registre.charger_champion()
+    avril = annee[annee["flight_date"].between(MISE_EN_SERVICE, "2013-04-30")]
+    campagne = ouvrir_campagne(scenario)
+    probas = entrainement.probabilites(servi.pipeline, avril)
+    enregistrer_predictions(campagne, avril, probas, servi.version)
+    return campagne
+
+
+def _essais_du_journal() -> list[pd.Timestamp]:
+    """Les mois dont la fin a fait réentraîner, promotion ou refus, dans la dernière histoire."""
+    histoire = livraison.derniere_histoire(journal.tout(), MISE_EN_SERVICE)
+    juges = histoire[histoire["action"].isin(("promotion", "refus"))]
+    jours = pd.to_datetime(juges["date_simulee"])
+    return [
+        jour - pd.offsets.MonthBegin(1) for jour in jours if jour > pd.Timestamp(MISE_EN_SERVICE)
+    ]
 
 
 def decider(

@@ -94,3 +94,45 @@ def test_seules_les_dernieres_campagnes_sont_gardees(premier):
         simulation.ouvrir_campagne("essai")
     gardees = base.lire("SELECT count(*) AS n FROM campagnes WHERE scenario = 'essai'")
     assert gardees["n"].iloc[0] == simulation.CAMPAGNES_GARDEES
+
+
+def test_un_mois_a_la_fois_on_decide_comme_en_rejouant_l_annee(annee, fige, reentraine):
+    """Ce que fait un ordonnanceur : noter, contrôler, réentraîner, et le mois suivant."""
+    simulation.repartir(simulation.MISE_EN_SERVICE)
+    avril = simulation.controler("au fil de l’eau 2013-04", Politique(), annee)
+    assert avril.decision == "réentraîner"
+    assert avril.mesures["biais"] == pytest.approx(fige.loc[4, "biais"], abs=1e-12)
+    assert avril.mesures["psi_score"] == pytest.approx(fige.loc[4, "psi_score"], abs=1e-12)
+
+    *_, rejoue = simulation.rejouer(
+        simulation.REENTRAINE, Politique(), annee=annee, dernier="2013-04"
+    )
+    assert rejoue.mois == M("2013-04"), "le rejeu s’arrête où on le lui dit"
+    servi = registre.charger_champion()
+    assert servi.version == rejoue.promue
+
+    vols = annee[annee["flight_date"].between("2013-05-01", "2013-05-31")]
+    campagne = simulation.ouvrir_campagne("au fil de l’eau 2013-05")
+    probas = simulation.entrainement.probabilites(servi.pipeline, vols)
+    simulation.enregistrer_predictions(campagne, vols, probas, servi.version)
+    for _ in range(2):  # contrôler de nouveau remplace les mesures, sans les doubler
+        mai = simulation.controler("au fil de l’eau 2013-05", Politique(), annee)
+    assert (mai.version, mai.decision) == (servi.version, "aucune")
+    gardees = base.lire("SELECT * FROM mesures WHERE campagne_id = $1", campagne)
+    assert gardees["brier"].tolist() == pytest.approx([reentraine.loc[5, "brier"]], abs=1e-12)
+
+    (juin,) = simulation.rejouer(
+        simulation.REENTRAINE, Politique(), annee=annee, premier="2013-06", dernier="2013-06"
+    )
+    assert juin.version == servi.version, "le modèle en service le reste jusqu’à la décision"
+    assert juin.decision == "promu"
+    assert juin.mesures["psi_score"] == pytest.approx(reentraine.loc[6, "psi_score"], abs=1e-12)
+    essais = simulation._essais_du_journal()
+    assert [f"{mois:%m}" for mois in essais] == ["04", "06"], "lus dans le journal"
+
+
+def test_rejouer_le_modele_fige_ne_change_pas_celui_en_service(annee, reentraine):
+    avant = registre.version_de(registre.CHAMPION)
+    for _ in simulation.rejouer(simulation.FIGE, annee=annee, dernier="2013-04"):
+        pass
+    assert registre.version_de(registre.CHAMPION) == avant
