@@ -5,6 +5,8 @@ secondes.
 """
 
 import importlib
+import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -14,6 +16,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from mlops_demo import processus
+from mlops_demo.configuration import utilisateur
 from mlops_demo.features import CATEGORIES, NOMBRES
 
 CALIBRATION = "calibration"
@@ -135,10 +138,31 @@ def derive(
     if rapport:
         rapport.parent.mkdir(parents=True, exist_ok=True)
         vue.save_html(str(rapport))  # donné en Path, il n’écrirait rien, sans le dire
+        if os.environ.get("EVIDENTLY_URL"):
+            _publier(vue, rapport.stem)
     mesures = [m for m in vue.dict()["metrics"] if "column" in m["config"]]
     lignes = [(m["config"]["column"], float(m["value"])) for m in mesures]
     table = pd.DataFrame(lignes, columns=["variable", "psi"])
     return table.assign(derive=table["psi"] > seuil)
+
+
+def _publier(vue, nom: str) -> None:
+    """Ajoute un rapport au projet de l’utilisateur, dans l’interface d’Evidently.
+
+    Elle est à l’adresse ``EVIDENTLY_URL`` et n’accepte que qui a ``EVIDENTLY_SECRET``. Injoignable,
+    elle ne fait pas échouer la supervision : le rapport est déjà dans son fichier.
+    """
+    from evidently.ui.workspace import RemoteWorkspace
+
+    titre = f"retard-vol-{utilisateur()}"
+    try:
+        espace = RemoteWorkspace(os.environ["EVIDENTLY_URL"], os.environ.get("EVIDENTLY_SECRET"))
+        connus = [p for p in espace.list_projects() if p.name == titre]
+        projet = connus[0] if connus else espace.create_project(titre)
+        espace.add_run(projet.id, vue, name=nom)
+    except Exception as erreur:  # Evidently ne dit pas lesquelles
+        adresse = os.environ["EVIDENTLY_URL"]
+        print(f"Rapport « {nom} » non publié sur {adresse} : {erreur}", file=sys.stderr)
 
 
 def lien_vers(rapport: Path) -> HTML:

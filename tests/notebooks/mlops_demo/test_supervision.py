@@ -1,11 +1,14 @@
 """Les alarmes, des deux côtés de chaque seuil ; la dérive, par Evidently."""
 
+import json
 import subprocess
 import sys
+import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
-from mlops_demo import supervision
+from mlops_demo import processus, supervision
 from mlops_demo.features import CATEGORIES, NOMBRES
 from mlops_demo.supervision import Alarmes, alertes
 
@@ -91,3 +94,49 @@ def test_l_atelier_ne_survit_pas_au_notebook():
         pytest.fail("l’atelier a survécu au notebook")
     finally:
         notebook.stdout.close()
+
+
+def _lire(adresse):
+    with urllib.request.urlopen(adresse, timeout=30) as reponse:
+        return json.load(reponse)
+
+
+@pytest.fixture
+def interface(demo, tmp_path, monkeypatch):
+    """Une vraie interface d’Evidently, sur un espace de travail vide ; donne son adresse."""
+    port = processus.port_libre()
+    commande = [str(Path(sys.executable).with_name("evidently")), "ui", "--port", str(port)]
+    commande += ["--workspace", str(tmp_path / "espace")]
+    adresse = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("EVIDENTLY_SECRET", "secret-essai")
+    serveur = processus.Serveur("Evidently", commande, adresse, tmp_path / "evidently.journal")
+    serveur.pret()
+    monkeypatch.setenv("EVIDENTLY_URL", adresse)
+    yield adresse
+    serveur.arreter()
+
+
+def test_le_rapport_est_publie_dans_l_interface_d_evidently(annee, interface, tmp_path, capsys):
+    hiver = annee[annee["flight_date"].dt.month == 1].sample(2000, random_state=1)
+    for mois in ("2013-01", "2013-02"):
+        supervision.derive(hiver, hiver, rapport=tmp_path / f"derive_{mois}.html")
+    (projet,) = _lire(f"{interface}/api/projects")
+    assert projet["name"] == "retard-vol-tests", "un projet par personne, et un seul"
+    rapports = _lire(f"{interface}/api/projects/{projet['id']}/reports")
+    assert {r["name"] for r in rapports} == {"derive_2013-01", "derive_2013-02"}
+    assert capsys.readouterr().err == ""
+
+
+def test_sans_interface_ou_sans_secret_la_supervision_continue(
+    annee, interface, tmp_path, monkeypatch, capsys
+):
+    hiver = annee[annee["flight_date"].dt.month == 1].sample(2000, random_state=1)
+    for variable, valeur in (
+        ("EVIDENTLY_SECRET", "un-autre"),
+        ("EVIDENTLY_URL", f"http://127.0.0.1:{processus.port_libre()}"),
+    ):
+        monkeypatch.setenv(variable, valeur)
+        rapport = tmp_path / f"{variable}.html"
+        assert len(supervision.derive(hiver, hiver, rapport=rapport)) > 0
+        assert rapport.exists()
+        assert "non publié" in capsys.readouterr().err
