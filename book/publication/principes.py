@@ -23,6 +23,7 @@ from mlops_demo import (
 )
 from mlops_demo.textes import nombre
 
+from publication.depot import RACINE, lire_yaml
 from publication.score import Note, par_section
 from publication.tableaux import Tableau, charger, tableau
 
@@ -35,6 +36,12 @@ LAISSE = {
     "auc": "auc",
     "log_loss": "log_loss",
     "biais": "biais",
+}
+# Les noms de scikit-learn, en français.
+MODELES = {
+    "DummyClassifier": "taux moyen",
+    "LogisticRegression": "régression logistique",
+    "HistGradientBoostingClassifier": "gradient boosting",
 }
 CM, CT, CD = "CM : une alarme", "CT : un réentraînement", "CD : une mise en service"
 
@@ -89,6 +96,7 @@ def essais(prefixe: str = "") -> pd.DataFrame:
     for essai in registre.client().search_runs([registre.experience()]):
         note = essai.data.params | essai.data.tags | essai.data.metrics
         garde = {court: note.get(cle) for cle, court in LAISSE.items()}
+        garde["modele"] = MODELES.get(garde["modele"], garde["modele"])
         lignes.append({"essai": essai.info.run_name, "lance": essai.info.start_time} | garde)
     table = pd.DataFrame(lignes).sort_values("lance").drop_duplicates("essai", keep="last")
     table = table.assign(vols=table["vols"].astype(int), fin=pd.to_datetime(table["fin"]))
@@ -178,12 +186,20 @@ def jauges(notes: list[Note]) -> Axes:
     return repere
 
 
-def preuves(grille: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Les tests que la grille nomme, un par ligne."""
-    noms = [(ligne["n"], *test.split("::")) for ligne in grille for test in ligne.get("tests", [])]
+def preuves(grille: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Les tests que la grille nomme, une ligne par exigence, chacun lié à son fichier."""
     return [
-        {"n": n, "fichier": fichier.rpartition("/")[2], "test": test} for n, fichier, test in noms
+        {"n": ligne["n"], "test": [_preuve(test) for test in ligne["tests"]]}
+        for ligne in grille
+        if "tests" in ligne
     ]
+
+
+def _preuve(test: str) -> dict[str, str]:
+    depot = lire_yaml(RACINE / "_config.yml")["repository"]
+    fichier, nom = test.split("::")
+    dit = nom.removeprefix("test_").replace("_", " ")
+    return {"texte": dit, "adresse": f"{depot['url']}/blob/{depot['branch']}/{fichier}"}
 
 
 def indicateurs(histoire: pd.DataFrame, campagne: int) -> list[dict[str, str]]:

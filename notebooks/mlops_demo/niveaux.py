@@ -97,7 +97,7 @@ class Passage:
 
     @property
     def attentes(self) -> int:
-        """Nombre de fois où le travail attend qu’une autre personne s’en saisisse."""
+        """Nombre de fois où le travail attend une personne, la première comprise."""
         metiers = [acte.metier for acte in self.actes]
         return sum(a != b for a, b in zip([None, *metiers], metiers, strict=False))
 
@@ -418,10 +418,11 @@ def rassembler(p: Passage) -> pd.DataFrame:
 
 
 def ingerer(lot: pd.DataFrame | None) -> None:
-    """Verse un lot dans l’entrepôt, tel quel."""
+    """Verse un lot dans l’entrepôt, sans contrôle."""
     if lot is None:
         return
-    table = pa.Table.from_pandas(variables_sans_contrat(lot), preserve_index=False)
+    variables = variables_sans_contrat(lot)[::UN_SUR]
+    table = pa.Table.from_pandas(variables, preserve_index=False)
     with base.transaction_en_bloc() as connexion:
         base.executer(connexion, f"DELETE FROM entrepot WHERE flight_date >= '{LOT}'")
         base.inserer(connexion, "entrepot", table)
@@ -565,7 +566,7 @@ def chercher(p: Passage, relus: pd.DataFrame) -> dict[str, bool]:
         "code": fiche.get("code.version") == tracabilite.version_du_code(),
         "paramètres": fiche.get("max_iter") == str(p.en_service[-1].max_iter),
         "métriques": "auc" in fiche,
-        "auteur": "mlflow.user" in fiche,
+        "auteur de l’entraînement": "mlflow.user" in fiche,
         "date de livraison": "livre_le" in fiche,
         "motif de la décision": "raison" in fiche,
     }
@@ -600,7 +601,7 @@ def lignes(mesures: list[Mesures]) -> list[dict[str, str]]:
     """Une ligne par mesure, une colonne par niveau (« 0 » à « 4 »)."""
     lectures: dict[str, Callable[[Mesures], str]] = {
         "Gestes faits à la main": lambda m: str(len(m.actes)),
-        "Attentes d’une autre personne": lambda m: str(m.attentes),
+        "Attentes d’une personne": lambda m: str(m.attentes),
         "Temps machine jusqu’à la mise en service": lambda m: f"{nombre(m.duree_s, 1)} s",
         "Le modèle, refait": lambda m: (
             "identique" if m.reproductible else f"jusqu’à {nombre(100 * m.ecart, 0)} points d’écart"

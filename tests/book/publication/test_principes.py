@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from mlops_demo import ErreurUtilisateur, supervision
 from publication import principes
+from publication.depot import RACINE
 from publication.score import noter
 from publication.tableaux import charger
 
@@ -109,8 +110,12 @@ def test_le_dernier_essai_de_chaque_nom(monkeypatch):
     assert principes.essais()["log_loss"].isna().all(), "une mesure absente reste absente"
 
 
-def test_chaque_preuve_nomme_un_test():
+def test_chaque_preuve_mene_a_son_test():
     grille = charger("ml_test_score")
     lignes = principes.preuves(grille)
-    assert len(lignes) == sum(len(x.get("tests", [])) for x in grille), "un test par ligne"
-    assert all(x["test"].startswith("test_") and x["fichier"].endswith(".py") for x in lignes)
+    tests = [test for ligne in lignes for test in ligne["test"]]
+    assert len(tests) == sum(len(x.get("tests", [])) for x in grille), "tous les tests y sont"
+    for test in tests:
+        chemin = test["adresse"].partition("/blob/main/")[2]
+        assert (RACINE / chemin).is_file(), test
+        assert "_" not in test["texte"], "un nom de test se lit comme une phrase"

@@ -81,6 +81,19 @@ def test_sans_graine_ni_registre_on_ne_refait_pas_le_modele(mesures):
         assert m.ecart == 0
 
 
+def test_chaque_niveau_apprend_sur_autant_de_vols(premier):
+    """Sinon l’on comparerait des quantités de données, et non des façons de faire."""
+    combien = []
+    with niveaux.atelier() as atelier:
+        for niveau in range(5):
+            passage = atelier.passage(niveau)
+            niveaux.NIVEAUX[niveau](passage)
+            dates = passage.lire(passage)["flight_date"]
+            combien.append(int((dates >= niveaux.LOT).sum()))
+            niveaux._retirer_le_lot()
+    assert max(combien) < 1.15 * min(combien), combien
+
+
 def test_ce_qui_est_trace_ne_diminue_jamais(mesures):
     comptes = [sum(m.traces.values()) for m in mesures]
     assert comptes == sorted(comptes), comptes
