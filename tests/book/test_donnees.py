@@ -88,6 +88,15 @@ def test_les_outils_sont_ranges_par_categorie():
     assert nuages <= set(rang), "nuages.yaml a une catégorie qu’outils.yaml n’a pas."
 
 
+def test_une_etape_apparait_au_premier_niveau_de_ses_outils():
+    # Étant donné le premier niveau qui nomme chaque outil
+    premier = {o: n["niveau"][0] for n in reversed(charger("niveaux")) for o in n["outils"]}
+    # Alors aucune étape ne le montre plus tôt, et l’une le montre dès ce niveau
+    for outil, niveau in premier.items():
+        etapes = [e["des"] for e in charger("outils_etapes") if outil in e["outils"]]
+        assert not etapes or min(etapes) == niveau, f"{outil} : niveau {niveau}, étapes {etapes}."
+
+
 def test_les_premieres_actions_existent():
     makefile = (RACINE / "Makefile").read_text(encoding="utf-8")
     for ligne in charger("lundi"):
