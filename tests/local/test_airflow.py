@@ -1,0 +1,138 @@
+"""Le DAG : ses paramètres sont ceux des notebooks, et il va au bout, mois après mois."""
+
+import ast
+import json
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+RACINE = Path(__file__).resolve().parents[2]
+DAG = RACINE / "local" / "airflow" / "dags" / "mois_du_modele.py"
+
+
+def etapes():
+    """Ce que le DAG lance : tâche, notebook et noms des paramètres."""
+    for noeud in ast.walk(ast.parse(DAG.read_text(encoding="utf-8"))):
+        if isinstance(noeud, ast.Call) and getattr(noeud.func, "id", "") == "notebook":
+            tache, nom = (a.value for a in noeud.args)
+            yield tache, nom, {k.arg for k in noeud.keywords} - {"regle"}
+
+
+@pytest.mark.parametrize(("tache", "nom", "donnes"), etapes(), ids=str)
+def test_chaque_parametre_existe_dans_son_notebook(tache, nom, donnes):
+    notebook = json.loads((RACINE / "notebooks" / f"{nom}.ipynb").read_text(encoding="utf-8"))
+    (parametres,) = (
+        "".join(c["source"])
+        for c in notebook["cells"]
+        if "parameters" in c["metadata"].get("tags", [])
+    )
+    connus = {n.targets[0].id for n in ast.parse(parametres).body}
+    assert donnes <= connus, f"{tache} : papermill ignorerait {donnes - connus}"
+
+
+def test_le_dag_suit_la_decision_que_le_notebook_ecrit():
+    from mlops_demo import simulation
+
+    assert '"réentraîner"' in DAG.read_text(encoding="utf-8")
+    alarme = [simulation.supervision.CALIBRATION]
+    mois = simulation.pd.Timestamp("2013-06")
+    assert simulation.decider(alarme, mois, [], simulation.Politique()) == "réentraîner"
+
+
+@pytest.fixture(scope="module")
+def airflow(pile):
+    """Airflow lancé sur la pile ; rend de quoi lui parler."""
+    services = ("airflow", "airflow-ordonnanceur", "airflow-dags")
+    pile.compose(
+        "--profile", "airflow", "up", "--build", "--detach", "--wait", *services, limite_s=1500
+    )
+    session = requests.Session()
+    compte = {"username": "admin", "password": pile.secret("mot_de_passe_airflow_admin")}
+    jeton = session.post(f"{pile.adresse('airflow')}/auth/token", json=compte, timeout=60)
+    assert jeton.ok, jeton.text
+    session.headers["Authorization"] = f"Bearer {jeton.json()['access_token']}"
+    return session
+
+
+@pytest.mark.local
+def test_on_n_entre_pas_sans_mot_de_passe(pile, airflow):
+    adresse = pile.adresse("airflow")
+    assert requests.get(f"{adresse}/api/v2/dags", timeout=30).status_code == 401
+    for mot_de_passe in ("", "admin", "airflow"):
+        compte = {"username": "admin", "password": mot_de_passe}
+        assert not requests.post(f"{adresse}/auth/token", json=compte, timeout=30).ok
+
+
+@pytest.mark.local
+def test_avril_reentraine_et_mai_garde_le_modele(pile, airflow):
+    """Deux exécutions planifiées, jusqu’au bout, retrouvées dans les tables et dans MLflow."""
+    api = f"{pile.adresse('airflow')}/api/v2"
+    assert airflow.get(f"{api}/importErrors", timeout=30).json()["total_entries"] == 0
+    airflow.patch(f"{api}/dags/mois_du_modele", json={"is_paused": False}, timeout=30)
+    limite = time.monotonic() + 1500
+    while time.monotonic() < limite:
+        executions = airflow.get(f"{api}/dags/mois_du_modele/dagRuns", timeout=30).json()
+        finies = {
+            e["data_interval_start"][:7]: e["state"]
+            for e in executions["dag_runs"]
+            if e["state"] in ("success", "failed")
+        }
+        if "2013-05" in finies or "failed" in finies.values():
+            break
+        time.sleep(5)
+    airflow.patch(f"{api}/dags/mois_du_modele", json={"is_paused": True}, timeout=30)
+    taches = airflow.get(f"{api}/dags/mois_du_modele/dagRuns/~/taskInstances?limit=100", timeout=30)
+    etats = {(t["dag_run_id"], t["task_id"]): t["state"] for t in taches.json()["task_instances"]}
+    assert (finies.get("2013-04"), finies.get("2013-05")) == ("success", "success"), etats
+
+    ids = {e["data_interval_start"][:7]: e["dag_run_id"] for e in executions["dag_runs"]}
+    avril, mai = ids["2013-04"], ids["2013-05"]
+    assert etats[avril, "reentrainer"] == "success"
+    assert etats[avril, "garder_le_modele"] == "skipped"
+    assert etats[mai, "reentrainer"] == "skipped"
+    assert etats[mai, "garder_le_modele"] == "success"
+
+    mesures = pile.lire(
+        "SELECT to_char(mois, 'YYYY-MM'), m.version_modele, alertes"
+        " FROM demo_production.mesures AS m JOIN demo_production.campagnes AS c"
+        " ON c.id = campagne_id WHERE scenario LIKE 'production 2013-%' ORDER BY mois"
+    )
+    (_, premiere, alarmes), (_, seconde, aucune) = mesures[:2]
+    assert "calibration" in alarmes
+    assert aucune == []
+    assert seconde > premiere, "mai est noté par le modèle promu fin avril"
+    (promue,) = pile.lire(
+        "SELECT version FROM demo_production.journal WHERE action = 'promotion'"
+        " AND date_simulee = '2013-05-01' ORDER BY id DESC LIMIT 1"
+    )
+    assert promue[0] == seconde
+    fiche = requests.get(
+        f"{pile.adresse('mlflow')}/api/2.0/mlflow/registered-models/alias",
+        {"name": "retard-vol-production", "alias": "champion"},
+        timeout=30,
+    ).json()
+    assert int(fiche["model_version"]["version"]) == seconde
+
+
+@pytest.mark.local
+def test_les_rapports_du_mois_sont_dans_evidently(pile, airflow):
+    adresse = f"{pile.adresse('evidently')}/api/projects"
+    (projet,) = requests.get(adresse, timeout=30).json()
+    assert projet["name"] == "retard-vol-production"
+    rapports = requests.get(f"{adresse}/{projet['id']}/reports", timeout=30).json()
+    assert {"derive_2013-04", "derive_2013-05"} <= {r["name"] for r in rapports}
+    refus = requests.post(adresse, json={"name": "intrus"}, timeout=30)
+    assert refus.status_code in (401, 403), "écrire demande le secret"
+
+
+@pytest.mark.local
+def test_aucun_secret_dans_les_arguments_ni_dans_inspect(pile, airflow):
+    secrets = [f.read_text(encoding="utf-8") for f in (pile.local / "secrets").glob("*_*")]
+    for service in ("airflow", "airflow-ordonnanceur", "airflow-dags"):
+        identifiant = pile.conteneur(service)
+        vu = pile.lancer("docker", "inspect", identifiant).stdout
+        vu += pile.lancer("docker", "top", identifiant, "-o", "pid,args").stdout
+        vu += pile.lancer("docker", "logs", identifiant).stdout
+        assert not [s for s in secrets if s in vu], service
