@@ -1,0 +1,67 @@
+"""Les tableaux de Grafana : sa source existe, et chaque requête est comprise de Prometheus.
+
+L’image de Grafana n’est dans aucun registre joignable d’ici : ces tableaux n’ont pas été vus dans
+un Grafana. Leurs requêtes, elles, sont exécutées par un vrai Prometheus.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+LOCAL = Path(__file__).resolve().parents[2] / "local"
+TABLEAUX = {
+    f.stem: json.loads(f.read_text("utf-8"))
+    for f in sorted((LOCAL / "grafana" / "tableaux").glob("*.json"))
+}
+PANNEAUX = [(nom, p) for nom, t in TABLEAUX.items() for p in t["panels"]]
+REQUETES = [(f"{nom}, {p['title']}", c["expr"]) for nom, p in PANNEAUX for c in p["targets"]]
+REGLES = yaml.safe_load((LOCAL / "prometheus" / "regles.yml").read_text("utf-8"))
+
+
+def test_deux_tableaux_le_service_et_le_modele():
+    assert {nom: t["uid"] for nom, t in TABLEAUX.items()} == {
+        "modele": "modele",
+        "service": "service",
+    }
+    declares = yaml.safe_load((LOCAL / "common.yaml").read_text("utf-8"))["configs"]
+    fichiers = {c["file"] for c in declares.values()}
+    assert {f"grafana/tableaux/{nom}.json" for nom in TABLEAUX} <= fichiers
+
+
+@pytest.mark.parametrize(("nom", "panneau"), PANNEAUX, ids=lambda v: str(v)[:40])
+def test_chaque_panneau_a_sa_source_une_explication_et_une_place(nom, panneau):
+    source = yaml.safe_load(
+        (LOCAL / "grafana/provisioning/datasources/prometheus.yml").read_text("utf-8")
+    )["datasources"][0]
+    assert {c["datasource"]["uid"] for c in [panneau, *panneau["targets"]]} == {source["uid"]}
+    assert panneau["description"]
+    place = panneau["gridPos"]
+    assert place["x"] + place["w"] <= 24
+    autres = [p["gridPos"] for n, p in PANNEAUX if n == nom and p is not panneau]
+    for autre in autres:
+        assert (
+            autre["x"] + autre["w"] <= place["x"]
+            or place["x"] + place["w"] <= autre["x"]
+            or autre["y"] + autre["h"] <= place["y"]
+            or place["y"] + place["h"] <= autre["y"]
+        ), "deux panneaux se recouvrent"
+
+
+def test_une_mesure_precalculee_existe():
+    connues = {r["record"] for g in REGLES["groups"] for r in g["rules"] if "record" in r}
+    lues = {m for _, expr in REQUETES for m in re.findall(r"\b\w+:\w+:\w+\b|\b\w+:\w+\b", expr)}
+    assert lues
+    assert lues <= connues
+
+
+@pytest.mark.local
+@pytest.mark.parametrize(("ou", "expression"), REQUETES, ids=lambda v: str(v)[:60])
+def test_chaque_requete_est_comprise_du_vrai_prometheus(pile, ou, expression):
+    reponse = requests.post(
+        f"{pile.adresse('prometheus')}/api/v1/query", {"query": expression}, timeout=30
+    )
+    assert reponse.json()["status"] == "success", reponse.text
