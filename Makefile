@@ -63,6 +63,13 @@ lock: environnement ## recalcule le verrou requirements/lock.txt d’après pypr
 			--no-emit-package aiodns --no-emit-package pycares --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header -o "$${entree%.in}.txt" || exit 1; \
 	done
+	@# Airflow et Superset : l’index tel qu’il était à leur publication, à défaut de leurs contraintes.
+	@for outil in "airflow 2026-09-30" "superset 2026-05-14"; do \
+		set -- $$outil; \
+		.venv/bin/uv pip compile --quiet local/images/$$1/requirements.in --exclude-newer $$2 \
+			--python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+			-o local/images/$$1/requirements.txt || exit 1; \
+	done
 
 bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)
 	@$(VENV) -m benchmarks

@@ -28,6 +28,12 @@ MEMOIRE_DU_COEUR, MEMOIRE_PAR_PARTICIPANT = 3.0, 0.3  # Gio, mesurées
 DISQUE_NECESSAIRE = 12e9
 ATTENTE_S = 600
 SOCKET = Path("/var/run/docker.sock")
+# Les outils en plus du cœur (profils de Compose), et où est le mot de passe de leur compte admin.
+SECRET_ADMIN = {
+    "airflow": "mot_de_passe_airflow_admin",
+    "superset": "mot_de_passe_superset_admin",
+    "grafana": "mot_de_passe_grafana",
+}
 
 
 class Probleme(Exception):
@@ -60,6 +66,21 @@ def reglages() -> dict[str, str]:
                 if egal and not nom.startswith("#"):
                     valeurs[nom.strip()] = valeur.strip()
     return {nom: os.environ.get(nom, valeur) for nom, valeur in valeurs.items()}
+
+
+def profils(valeurs: dict[str, str]) -> list[str]:
+    """Les outils demandés en plus du cœur.
+
+    Raises:
+        Probleme: si l’un d’eux est inconnu.
+    """
+    demandes = [p.strip() for p in valeurs["COMPOSE_PROFILES"].split(",") if p.strip()]
+    if inconnus := sorted(set(demandes) - set(SECRET_ADMIN)):
+        raise Probleme(
+            f"COMPOSE_PROFILES nomme un outil inconnu ({', '.join(inconnus)}) : les outils en plus "
+            f"sont {', '.join(SECRET_ADMIN)} ; corrigez local/.env."
+        )
+    return demandes
 
 
 # --- make check ------------------------------------------------------------------------------
@@ -203,8 +224,11 @@ def verifier() -> None:
         lambda: verifier_memoire(infos, int(valeurs["PARTICIPANTS"])),
         lambda: verifier_disque(infos),
     ]
+    absents = {f"PORT_{outil.upper()}" for outil in SECRET_ADMIN} - {
+        f"PORT_{outil.upper()}" for outil in profils(valeurs)
+    }
     for nom, valeur in valeurs.items():
-        if nom.startswith("PORT_"):
+        if nom.startswith("PORT_") and nom not in absents:
             adresse = valeurs["ADRESSE_HUB" if nom == "PORT_HUB" else "ADRESSE"]
             controles.append(
                 lambda n=nom, a=adresse, p=valeur: verifier_port(
@@ -354,7 +378,13 @@ def annoncer() -> None:
     print(f"\nJupyterHub : http://{valeurs['ADRESSE_HUB']}:{valeurs['PORT_HUB']}")
     print(f"Service    : http://{adresse}:{valeurs['PORT_API']}/docs")
     print(f"MLflow     : http://{adresse}:{valeurs['PORT_MLFLOW']}")
+    print(f"Prometheus : http://{adresse}:{valeurs['PORT_PROMETHEUS']}")
+    print(f"Evidently  : http://{adresse}:{valeurs['PORT_EVIDENTLY']}")
     print(f"Postgres   : {adresse}:{valeurs['PORT_POSTGRES']}")
+    for profil in profils(valeurs):
+        port = valeurs[f"PORT_{profil.upper()}"]
+        secret = f"local/secrets/{SECRET_ADMIN[profil]}"
+        print(f"{profil.capitalize():10} : http://{adresse}:{port} (compte admin, {secret})")
     print("Cartes à imprimer : local/secrets/cartes.html")
 
 
