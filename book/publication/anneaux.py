@@ -19,11 +19,13 @@ from publication.dessin import (
 
 COMMUNES = ("modele", "titre", "description", "credit", "hauteur", "corps")
 # Part du rayon d’un anneau que garde son centre.
-CREUX = 0.44
+CREUX = 0.38
 # Distance du centre d’un cercle de Venn à celui du dessin, en part de son rayon.
 ECART = 0.64
 # En degrés : le blanc de chaque côté d’un quartier, et l’avancée de sa pointe.
 JEU, POINTE = 1.2, 9.0
+# En pixels : le bord d’un quartier, qui porte le motif de sa famille.
+RIVE = 10
 
 
 def boucle(
@@ -38,28 +40,34 @@ def boucle(
         raise ErreurPublication("une boucle a de un à trois anneaux.")
     if notes and len(notes) != len(anneaux):
         raise ErreurPublication("il faut une note par anneau.")
-    dessus, dessous = (84 if donnees.get("retour") else 30), (150 if notes else 30)
+    dessus, dessous = (84 if donnees.get("retour") else 30), 30.0
     ecart = 64 if len(anneaux) > 1 else 0
-    pas = (LARGEUR - 64 + ecart) / len(anneaux)
-    rayon = min((haut - dessus - dessous) / 2, (pas - ecart) / 2)
-    pas = min(pas, 2 * rayon + ecart + 60)
+    large = (LARGEUR - 64 + ecart) / len(anneaux)
+    while True:
+        rayon = min((haut - dessus - dessous) / 2, (large - ecart) / 2)
+        pas = min(large, 2 * rayon + ecart + 60)
+        sous = [[(lignes("note", note, pas - 24, petit), petit, False)] for note in notes]
+        voulu = max((hauteur(coupe) + 40 for coupe in sous), default=dessous)
+        if voulu <= dessous:
+            break
+        dessous = voulu
     debut = LARGEUR / 2 - pas * (len(anneaux) - 1) / 2
     y = dessus + (haut - dessus - dessous) / 2
     # Tous les quartiers ont la même taille de texte : la plus grande où le plus long tient.
+    centre = min(_centre(anneau, rayon * CREUX, corps + 4)[0][1] for anneau in anneaux)
     for taille in range(corps, TAILLE_MIN - 1, -1):
         try:
             poses = [
-                _anneau(anneau, debut + rang * pas, y, rayon, corps, taille, len(anneaux) == 1)
+                _anneau(
+                    anneau, debut + rang * pas, y, rayon, centre, taille, petit, len(anneaux) == 1
+                )
                 for rang, anneau in enumerate(anneaux)
             ]
             break
         except ErreurPublication:
             if taille == TAILLE_MIN:
                 raise
-    for pose, note in zip(poses, notes, strict=False):
-        coupe = [(lignes("note", note, pas - 24, petit), petit, False)]
-        if hauteur(coupe) > dessous - 24:
-            raise ErreurPublication(f"la note « {note} » ne tient pas sous son anneau.")
+    for pose, coupe in zip(poses, sous, strict=False):
         pose["textes"] += empiler(coupe, pose["x"], y + rayon + 22)
     dessin: dict[str, Any] = {
         "hauteur": haut,
@@ -85,14 +93,20 @@ def boucle(
 
 
 def _anneau(
-    donnees: Any, x: float, y: float, rayon: float, corps: float, taille: int, seul: bool
+    donnees: Any,
+    x: float,
+    y: float,
+    rayon: float,
+    centre: float,
+    taille: int,
+    petit: float,
+    seul: bool,
 ) -> dict[str, Any]:
     """Place un anneau : son centre, ses quartiers, et le détail de chacun s’il est seul."""
-    verifier("anneau", donnees, ("texte", "quartiers"), ("detail", "famille", "accent", "depart"))
     ou = f"anneau « {donnees['texte']} »"
     nombre = len(donnees["quartiers"])
     creux = rayon * CREUX
-    textes = _centre(ou, donnees, creux, corps + 4)
+    textes = _centre(donnees, creux, centre)
     pose = {
         "x": x,
         "y": y,
@@ -112,22 +126,20 @@ def _anneau(
                 "famille": nom,
                 "accent": bool(quartier.get("accent")),
                 "trace": _secteur(x, y, rayon, creux, de, a),
+                "rive": _rive(x, y, rayon, creux, de, a),
                 "textes": empiler(coupe, cx, cy - hauteur(coupe) / 2),
             }
         )
         if quartier.get("detail"):
             if not seul:
                 raise ErreurPublication(f"{ou} : un détail ne s’écrit qu’à côté d’un anneau seul.")
-            pose["textes"] += _a_cote(
-                quartier["detail"], x, y, rayon, (de + a) / 2, max(TAILLE_MIN, corps - 3)
-            )
+            pose["textes"] += _a_cote(quartier["detail"], x, y, rayon, (de + a) / 2, petit)
     return pose
 
 
-def _centre(
-    ou: str, donnees: Mapping[str, Any], creux: float, taille: float
-) -> list[tuple[list[str], float, bool]]:
+def _centre(donnees: Any, creux: float, taille: float) -> list[tuple[list[str], float, bool]]:
     """Coupe le texte du centre d’un anneau, en réduisant sa taille pour qu’il y reste."""
+    verifier("anneau", donnees, ("texte", "quartiers"), ("detail", "famille", "accent", "depart"))
     for grand in range(int(taille), TAILLE_MIN - 1, -1):
         petit = max(TAILLE_MIN, grand - 4)
         for place in range(int(creux * 1.9), int(creux), -6):
@@ -137,7 +149,7 @@ def _centre(
                 continue
             if hypot(place, hauteur(textes)) < 2 * creux:
                 return textes
-    raise ErreurPublication(f"{ou} : le texte du centre ne tient pas.")
+    raise ErreurPublication(f"anneau « {donnees['texte']} » : le texte du centre ne tient pas.")
 
 
 def _point(x: float, y: float, rayon: float, angle: float) -> tuple[float, float]:
@@ -161,6 +173,21 @@ def _secteur(x: float, y: float, dehors: float, dedans: float, de: float, a: flo
     )
 
 
+def _rive(x: float, y: float, dehors: float, dedans: float, de: float, a: float) -> str:
+    """Trace le bord extérieur d’un quartier, jusqu’à ses pointes."""
+    dessous, avance = dehors - RIVE, POINTE * 2 * RIVE / (dehors - dedans)
+    coins = (
+        *((dehors, de + JEU), (dehors, a - JEU)),
+        *((dessous, a - JEU + avance), (dessous, de + JEU + avance)),
+    )
+    c = [f"{px:.1f} {py:.1f}" for px, py in (_point(x, y, *coin) for coin in coins)]
+    grand = int(a - de > 180)
+    return (
+        f"M{c[0]}A{dehors:.1f} {dehors:.1f} 0 {grand} 1 {c[1]}L{c[2]}"
+        f"A{dessous:.1f} {dessous:.1f} 0 {grand} 0 {c[3]}z"
+    )
+
+
 def _tenir(
     ou: str,
     texte: str,
@@ -172,8 +199,8 @@ def _tenir(
     x, y, dehors, dedans = anneau
     milieu = sum(angles) / 2 + POINTE / 2
     places = sorted(
-        ((angle, part) for angle in range(-20, 21, 2) for part in (0.4, 0.45, 0.5, 0.55, 0.6)),
-        key=lambda place: abs(place[0]) + 100 * abs(place[1] - 0.5),
+        ((angle, part) for angle in range(-40, 41, 2) for part in (0.35, 0.4, 0.45, 0.5, 0.55)),
+        key=lambda place: abs(place[0]) + 100 * abs(place[1] - 0.45),
     )
     coupes = [mesure.couper(texte, place, taille, True) for place in range(240, 40, -10)]
     for coupe in (coupe for coupe in coupes if coupe):
@@ -192,7 +219,7 @@ def _dedans(
 ) -> bool:
     """Vrai si un point est dans un quartier d’anneau, pointes comprises."""
     distance = hypot(dx, dy)
-    if not dedans + 3 < distance < dehors - 3:
+    if not dedans + 3 < distance < dehors - RIVE - 3:
         return False
     epaisseur = (dehors - dedans) / 2
     pointe = POINTE * (1 - abs(distance - dedans - epaisseur) / epaisseur)
@@ -252,4 +279,6 @@ def _legender(
     bord = cercle["x"] + sens * (cercle["r"] + 28)
     place = LARGEUR - 32 - bord if sens > 0 else bord - 32
     bloc = [(lignes(ou, texte, place, taille), taille, False)]
-    return empiler(bloc, bord, cercle["y"] - hauteur(bloc) / 2, "start" if sens > 0 else "end")
+    # Celui du haut monte, pour ne pas sembler parler du cercle qui est dessous.
+    milieu = cercle["y"] - (0.5 * cercle["r"] if rang == 0 else 0)
+    return empiler(bloc, bord, milieu - hauteur(bloc) / 2, "start" if sens > 0 else "end")

@@ -8,7 +8,9 @@ from publication import mesure
 from publication.depot import ErreurPublication
 
 LARGEUR = 1280
-TAILLE_MIN = 16
+# À cette taille et sous cette hauteur, aucun texte ne descend sous 24 pixels sur une diapositive de
+# 1920 × 1080, ni sous 12 dans la colonne du livre (774 pixels de large).
+TAILLE_MIN, HAUTEUR_MAX = 20, 812
 ENCRE = "#1d2530"
 # Contraste d’une icône avec le fond : celui d’un texte, car certains tracés sont très fins.
 CONTRASTE_MIN = 4.5
@@ -44,6 +46,8 @@ class Icone:
     titre: str
     couleur: str = ENCRE
     trace: str = ""
+    # Épaisseur ajoutée à un tracé trop fin pour se voir.
+    renfort: float = 0
 
     @property
     def lisible(self) -> str:
@@ -159,7 +163,9 @@ def lignes(ou: str, texte: str, place: float, taille: float, gras: bool = False)
         ErreurPublication: si un mot n’y tient pas, ou si le texte serait trop petit.
     """
     if taille < TAILLE_MIN:
-        raise ErreurPublication(f"{ou} : un texte de {taille} serait illisible, au moins 16.")
+        raise ErreurPublication(
+            f"{ou} : un texte de {taille} serait illisible, au moins {TAILLE_MIN}."
+        )
     coupe = mesure.couper(str(texte), place, taille, gras)
     if coupe is None:
         raise ErreurPublication(

@@ -28,6 +28,8 @@ CLES_FLUX = (
     *("grille", "zones", "noeuds", "fleches", "echelle"),
 )
 VIE = ("depuis", "jusqua")
+# Ce qu’un nœud montre, et qui peut changer d’un niveau à l’autre.
+CONTENU = ("texte", "detail", "outils")
 # Ce que ``au_niveau`` ajoute aux données.
 ETAT = ("present", "avenir", "nouveau")
 CLES_NOEUD = (
@@ -43,6 +45,7 @@ CLES_NOEUD = (
         "manuel",
         "accent",
         "pastille",
+        "pastille_a",
     ),
     *("colonnes", "lignes", "surligne", "poids", "valeur", "maximum"),
     *("points", "seuil", "reperes", "axes"),
@@ -58,13 +61,13 @@ FORMES = (
 )
 SENS = {"haut": (0, -1), "bas": (0, 1), "gauche": (-1, 0), "droite": (1, 0)}
 # Place que prennent, dans un nœud : le bord rayé, le blanc intérieur, la tête d’une personne.
-BANDE, BLANC, TETE = 14, 8, 42
-PASTILLE, HALO = 26, 7
+BANDE, BLANC, TETE = 14, 6, 52
+PASTILLE, HALO = 30, 7
 # Hauteur qu’il faut au moins au dessin propre à une forme.
 DESSIN_MIN = {"tableau": 60, "jauge": 96, "courbe": 110}
-ECHELLE = 60
-LEGENDE = 30
-ECART_OUTILS = 14
+ECHELLE = 56
+LEGENDE = 34
+ECART_OUTILS = 10
 
 
 def au_niveau(valeur: Any, niveau: int | None) -> Any:
@@ -82,7 +85,7 @@ def au_niveau(valeur: Any, niveau: int | None) -> Any:
 def _etat(donnees: Mapping[str, Any], niveau: int | None) -> dict[str, Any]:
     """Dit si un élément existe au niveau montré, s’il viendra, et ce qui vient d’y changer."""
     manuel = donnees.get("manuel")
-    varie = any(isinstance(donnees.get(cle), Mapping) for cle in ("manuel", "texte", "detail"))
+    varie = any(isinstance(donnees.get(cle), Mapping) for cle in ("manuel", *CONTENU))
     if niveau is None or not (varie or set(VIE) & donnees.keys()):
         return {}
     depuis = donnees.get("depuis", 0)
@@ -97,8 +100,8 @@ def _etat(donnees: Mapping[str, Any], niveau: int | None) -> dict[str, Any]:
     elif isinstance(manuel, Mapping) and niveau in manuel:
         etat["nouveau"] = "automatisé"
     else:
-        textes = (donnees.get(cle) for cle in ("texte", "detail"))
-        if any(isinstance(texte, Mapping) and niveau in texte for texte in textes):
+        contenus = (donnees.get(cle) for cle in CONTENU)
+        if any(isinstance(contenu, Mapping) and niveau in contenu for contenu in contenus):
             etat["nouveau"] = "étendu"
     return etat
 
@@ -116,16 +119,18 @@ class Noeud:
     manuel: bool
     accent: bool
     pastille: str
+    pastille_a: str
+    titre: bool
     textes: list[Ligne] = field(default_factory=list)
     outils: list[dict[str, Any]] = field(default_factory=list)
     traits: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def pastille_boite(self) -> Boite:
-        """La pastille, à cheval sur le coin supérieur droit."""
+        """La pastille, à cheval sur un coin supérieur."""
         large = mesure.largeur(self.pastille, TAILLE_MIN, gras=True) + 16
-        x = self.boite.droite - large + 8
-        return Boite(x, self.boite.y - PASTILLE * 0.8, large, PASTILLE)
+        x = self.boite.x - 8 if self.pastille_a == "gauche" else self.boite.droite - large + 8
+        return Boite(x, self.boite.y - PASTILLE * 0.75, large, PASTILLE)
 
 
 @dataclass
@@ -152,8 +157,9 @@ def disposer(
     for nom, noeud in donnees["noeuds"].items():
         verifier(f"nœud « {nom} »", noeud, ("case",), (*CLES_NOEUD, *ETAT))
     corps, haut = donnees.get("corps", 20), donnees.get("hauteur", 720)
-    legende = _legende(donnees)
-    bas = haut - (LEGENDE * len(legende) + 12 if legende else 0)
+    # Un schéma qui grandit garde deux lignes de légende, pour que rien n’y bouge.
+    rangs = 2 if "echelle" in donnees else len(_legende(donnees, False))
+    bas = haut - (LEGENDE * rangs + 12 if rangs else 0)
     grille = Grille(donnees["grille"], bas, ECHELLE if "echelle" in donnees else 0)
     noeuds = {
         nom: _noeud(nom, noeud, grille, corps, icones) for nom, noeud in donnees["noeuds"].items()
@@ -174,14 +180,16 @@ def disposer(
     ]
     presents = [noeud for noeud in noeuds.values() if noeud.present]
     _controler(presents, fleches, Boite(0, 0, LARGEUR, bas))
+    esquisses = [n.boite for n in noeuds.values() if _libre(n, presents, fleches)]
     return {
         "hauteur": haut,
         "noeuds": presents,
-        "esquisses": [n.boite for n in noeuds.values() if _libre(n, presents, fleches)],
+        "esquisses": esquisses,
         "zones": [zone for zone in zones if zone["present"]],
         "fleches": fleches,
-        "legende": legende,
+        "legende": _legende(donnees, bool(esquisses)),
         "legende_haut": bas,
+        "legende_pas": LEGENDE,
         "echelle": _echelle(donnees, niveau),
         "icones": _symboles(presents),
     }
@@ -268,6 +276,8 @@ def _noeud(
         manuel=bool(donnees.get("manuel")),
         accent=bool(donnees.get("accent")) or "nouveau" in donnees,
         pastille=donnees.get("nouveau", donnees.get("pastille", "")),
+        pastille_a=donnees.get("pastille_a", "droite"),
+        titre=bool(donnees.get("texte")),
     )
     if noeud.present:
         _remplir(ou, noeud, donnees, corps, icones)
@@ -281,11 +291,11 @@ def _interieur(noeud: Noeud) -> Boite:
         case "texte":
             return b
         case "personne":
-            return Boite(b.x + BLANC + TETE, b.y + 3, b.l - TETE - 2 * BLANC, b.h - 6)
+            return Boite(b.x + TETE + 2, b.y + 3, b.l - TETE - 8, b.h - 6)
         case "cylindre":
             return Boite(b.x + BLANC, b.y + 26, b.l - 2 * BLANC, b.h - 38)
         case "tableau":
-            return b
+            return Boite(b.x, b.y + 10, b.l, b.h - 10) if noeud.titre else b
     return Boite(b.x + BANDE + BLANC, b.y + 5, b.l - BANDE - 2 * BLANC, b.h - 10)
 
 
@@ -301,7 +311,7 @@ def _remplir(
         if donnees.get(cle)
     ]
     menu = max(TAILLE_MIN, corps - 4)
-    pas = menu + 14
+    pas = menu + 8
     rangs = _rangs(ou, donnees.get("outils") or [], place.l, menu, icones)
     propre = DESSINS.get(noeud.forme)
     haut_textes = hauteur(textes)
@@ -320,7 +330,8 @@ def _remplir(
         noeud.outils += _poser_outils(rang, place, haut, menu)
         haut += pas
     if propre:
-        propre(ou, noeud, donnees, Boite(place.x, haut + 4, place.l, place.bas - haut - 4), petit)
+        haut += 6 if textes else 0
+        propre(ou, noeud, donnees, Boite(place.x, haut, place.l, place.bas - haut), petit)
 
 
 def _rangs(
@@ -333,7 +344,7 @@ def _rangs(
         if nom not in icones:
             raise ErreurPublication(f"{ou} : l’outil « {nom} » n’est pas dans icones.yaml.")
         icone = icones[nom]
-        large = mesure.largeur(icone.titre, taille) + (taille + 12 if icone.trace else 0)
+        large = mesure.largeur(icone.titre, taille) + (taille + 11 if icone.trace else 0)
         if large > place:
             raise ErreurPublication(f"{ou} : l’outil « {icone.titre} » ne tient pas en largeur.")
         if not rangs or large + ECART_OUTILS > reste:
@@ -351,10 +362,10 @@ def _poser_outils(
     x = place.centre[0] - (sum(large for _, large in rang) + ECART_OUTILS * (len(rang) - 1)) / 2
     poses = []
     for icone, large in rang:
-        decale = taille + 12 if icone.trace else 0
-        nom = Ligne(icone.titre, x + decale, haut + 4 + mesure.BASE * taille, taille)
+        decale = taille + 11 if icone.trace else 0
+        nom = Ligne(icone.titre, x + decale, haut + 1 + mesure.BASE * taille, taille)
         nom = replace(nom, ancre="start")
-        poses.append({"icone": icone, "x": x, "y": haut + 2, "cote": taille + 6, "nom": nom})
+        poses.append({"icone": icone, "x": x, "y": haut, "cote": taille + 6, "nom": nom})
         x += large + ECART_OUTILS
     return poses
 
@@ -372,6 +383,7 @@ def _tableau(ou: str, noeud: Noeud, donnees: Mapping[str, Any], place: Boite, ta
         y = place.y + rang * pas
         style = "tete" if rang == 0 else "choisie" if rang == donnees.get("surligne") else "ligne"
         noeud.traits.append({"style": style, "boite": Boite(place.x, y, place.l, pas)})
+        noeud.traits[-1]["filet"] = y > noeud.boite.y
         for (debut, fin), case in zip(bords, rangee, strict=True):
             gras = style != "ligne"
             coupe = [(lignes(ou, case, fin - debut - 16, taille, gras), taille, gras)]
@@ -439,7 +451,7 @@ def _zone(donnees: Any, grille: Grille, corps: float) -> dict[str, Any]:
     ou = f"zone « {donnees['titre']} »"
     (c1, l1), (c2, l2) = donnees["de"], donnees["a"]
     b = grille.boite(ou, [c1, l1], [c2 - c1 + 1, l2 - l1 + 1])
-    boite = Boite(b.x - 16, b.y - 40, b.l + 32, b.h + 56)
+    boite = Boite(b.x - 16, b.y - 48, b.l + 32, b.h + 64)
     titre = [(lignes(ou, donnees["titre"], boite.l - 32, corps - 2, True), corps - 2, True)]
     if len(titre[0][0]) > 1:
         raise ErreurPublication(f"{ou} : son titre ne tient pas sur une ligne.")
@@ -598,8 +610,9 @@ def _etiqueter(fleche: Fleche, donnees: Mapping[str, Any], taille: float) -> Non
     devant = bool(main and large + main <= place)
     haut = max(hauteur(coupe), main) if devant else hauteur(coupe) + main
     total = large + main if devant else max(large, main)
-    gauche = {"droite": x + 9, "gauche": x - 9 - total}.get(cote, x - total / 2)
-    dessus = {"dessus": y - haut - 8, "dessous": y + 9}.get(cote, y - haut / 2)
+    jeu = 14 if fleche.accent else 9
+    gauche = {"droite": x + jeu, "gauche": x - jeu - total}.get(cote, x - total / 2)
+    dessus = {"dessus": y - haut - jeu + 1, "dessous": y + jeu}.get(cote, y - haut / 2)
     fleche.etiquette = Boite(gauche, dessus, total, haut)
     if devant:
         fleche.main = (gauche + 16, dessus + haut / 2)
@@ -664,41 +677,51 @@ def _trait(p: tuple[float, float], q: tuple[float, float]) -> Boite:
     return Boite(min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2))
 
 
-def _legende(donnees: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    """Compose la légende, sur une ou deux lignes : familles et traits employés à tout niveau."""
+def _legende(donnees: Mapping[str, Any], esquisses: bool) -> list[list[dict[str, Any]]]:
+    """Compose la légende, sur une ou deux lignes : ce que le dessin emploie, et rien d’autre."""
     if not donnees.get("legende", True):
         return []
-    noeuds, fleches = donnees["noeuds"].values(), donnees.get("fleches", [])
     grandit = "echelle" in donnees
+    noeuds, fleches = (
+        [x for x in elements if x.get("present", True)]
+        for elements in (donnees["noeuds"].values(), donnees.get("fleches", []))
+    )
     presentes = {n.get("famille") for n in noeuds if n.get("forme") != "texte"}
     familles = [
-        {"sorte": "famille", "nom": nom, "texte": FAMILLES[nom].nom}
+        {"sorte": "famille", "nom": nom, "texte": FAMILLES[nom].nom, "signe": 34}
         for nom in FAMILLES
         if nom in presentes and nom != "neutre"
     ]
-    manuel = grandit or any(x.get("manuel") for x in (*noeuds, *fleches))
+    tout = [*noeuds, *fleches]
+    manuel = any(x.get("manuel") for x in tout)
+    automatique = any(not f.get("manuel") and f.get("trait") != "pointille" for f in fleches)
     traits = [
-        {"sorte": sorte, "texte": texte}
-        for sorte, texte, utile in (
-            ("automatique", "automatique", manuel),
-            ("manuel", "à la main", manuel),
-            ("pointille", "information", any(f.get("trait") for f in fleches)),
-            ("nouveau", "nouveau à ce niveau", grandit),
+        {"sorte": sorte, "texte": texte, "signe": signe}
+        for sorte, texte, signe, utile in (
+            ("automatique", "automatique", 40, automatique and (manuel or grandit)),
+            ("manuel", "à la main", 84, manuel),
+            ("pointille", "information", 40, any(f.get("trait") == "pointille" for f in fleches)),
+            ("nouveau", "nouveau à ce niveau", 34, any("nouveau" in x for x in tout)),
+            ("avenir", "à venir", 40, esquisses),
         )
         if utile
     ]
+    if grandit:
+        return [_ranger(familles), _ranger(traits)]
     if not familles + traits:
         return []
-    tout = [_ranger(familles + traits)]
-    return tout if tout[0][-1]["fin"] <= LARGEUR - 32 else [_ranger(familles), _ranger(traits)]
+    ensemble = _ranger(familles + traits)
+    seule = ensemble[-1]["fin"] <= LARGEUR - 32
+    return [ensemble] if seule else [_ranger(familles), _ranger(traits)]
 
 
 def _ranger(articles: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Pose les articles d’une ligne de légende l’un après l’autre."""
     x = 32.0
     for article in articles:
-        article |= {"x": x, "fin": x + 44 + mesure.largeur(article["texte"], TAILLE_MIN)}
-        x = article["fin"] + 24
+        large = mesure.largeur(article["texte"], TAILLE_MIN)
+        article |= {"x": x, "fin": x + article["signe"] + 10 + large}
+        x = article["fin"] + 26
     return articles
 
 
@@ -710,8 +733,8 @@ def _echelle(donnees: Mapping[str, Any], niveau: int | None) -> list[dict[str, A
         actuel = rang == niveau
         texte = f"Niveau {rang} : {nom}" if actuel else str(rang)
         large = mesure.largeur(insecables(texte), 22, True) + 40 if actuel else 52
-        boite = Boite(x, 16, large, 44)
-        ligne = Ligne(insecables(texte), boite.centre[0], 46, 22, True)
+        boite = Boite(x, 12, large, 44)
+        ligne = Ligne(insecables(texte), boite.centre[0], 42, 22, True)
         pas.append(
             {"boite": boite, "actuel": actuel, "passe": rang < (niveau or 0), "texte": ligne}
         )

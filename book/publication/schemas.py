@@ -15,7 +15,7 @@ Clés de tous les schémas
     ``{auteur: presentation_mlops, source: d’après …, licence: CC BY 4.0}``.
 ``hauteur``, ``corps``
     Hauteur pour 1280 de large (720 par défaut) ; taille du texte principal (20 par défaut). Aucun
-    texte ne descend sous 16.
+    texte ne descend sous 20, et la hauteur ne dépasse pas 812 : une diapositive le réduirait.
 
 Modèle ``flux``
 ---------------
@@ -30,13 +30,13 @@ partir de 1, décimales admises ; une taille est ``[colonnes, lignes]``.
     ``false`` pour ne pas montrer la légende des familles et des flèches.
 ``zones``
     Liste de ``{titre, de: case, a: case, famille}`` : un cadre titré autour de ces cases. Il
-    déborde de 40 en haut et de 16 ailleurs : prévoir un écart en conséquence.
+    déborde de 48 en haut et de 16 ailleurs : prévoir un écart en conséquence.
 ``noeuds``
     Un nom suivi de : ``case`` ; ``taille`` (``[1, 1]``) ; ``texte`` (en gras) et ``detail`` (plus
     petit) ; ``famille`` : ``donnees``, ``code``, ``modele``, ``service``, ``surveillance``,
     ``humain`` ou ``neutre`` ; ``outils`` : des noms de ``icones.yaml`` ; ``manuel: true`` pose une
-    main ; ``accent: true`` met le nœud en évidence ; ``pastille`` : un mot à cheval sur le bord ;
-    ``forme`` :
+    main ; ``accent: true`` met le nœud en évidence ; ``pastille`` : un mot à cheval sur le bord,
+    à droite sauf si ``pastille_a`` dit ``gauche`` ; ``forme`` :
 
     - ``rectangle`` (par défaut), ``cylindre`` (une base), ``document``, ``personne``, ``texte``
       (sans bord, aligné au centre) ;
@@ -61,8 +61,8 @@ partir de 1, décimales admises ; une taille est ``[colonnes, lignes]``.
 Une zone, un nœud ou une flèche peut porter ``depuis`` et ``jusqua`` : les niveaux entre lesquels
 il existe (``schema("niveaux", niveau=2)``). Toute valeur peut dépendre du niveau : on l’écrit
 alors ``{0: Notebook, 2: Pipeline}``, et la dernière atteinte vaut. ``echelle`` donne le nom des
-niveaux. Ce qui apparaît, s’automatise ou change de texte au niveau montré est mis en évidence, ce
-qui viendra n’est qu’esquissé.
+niveaux. Ce qui apparaît, s’automatise, ou change de texte ou d’outils au niveau montré est mis en
+évidence, ce qui viendra n’est qu’esquissé.
 
 Modèle ``boucle``
 -----------------
@@ -89,7 +89,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from publication import anneaux, flux
 from publication.depot import RACINE, ErreurPublication, lire_yaml
-from publication.dessin import FAMILLES, LARGEUR, Icone, verifier
+from publication.dessin import FAMILLES, HAUTEUR_MAX, LARGEUR, Icone, verifier
 from publication.typographie import insecables
 
 SCHEMAS = RACINE / "book" / "donnees" / "schemas"
@@ -141,6 +141,8 @@ def dessiner(nom: str, donnees: Mapping[str, Any], niveau: int | None = None) ->
         verifier("crédit", donnees["credit"], ("auteur", "source", "licence"), ())
         if donnees["modele"] not in MODELES:
             raise ErreurPublication(f"le modèle « {donnees['modele']} » n’existe pas.")
+        if donnees.get("hauteur", 0) > HAUTEUR_MAX:
+            raise ErreurPublication(f"la hauteur dépasse {HAUTEUR_MAX} pixels.")
         dessin = MODELES[donnees["modele"]](donnees, icones(), niveau)
     except ErreurPublication as erreur:
         raise ErreurPublication(f"schéma « {nom} » : {erreur}") from erreur

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from publication import flux, mesure, schemas
+from publication import anneaux, flux, mesure, schemas
 from publication.depot import ErreurPublication, lire_yaml
 from publication.dessin import FAMILLES, Icone
 from publication.schemas import ICONES, SCHEMAS, dessiner, icones, schema
@@ -20,6 +20,9 @@ TOUS = [
     for nom, donnees in DONNEES.items()
     for niveau in (range(len(donnees["echelle"])) if "echelle" in donnees else [None])
 ]
+
+# La place d’une figure sur une diapositive de 1920 × 1080, et la colonne du livre au même écran.
+DIAPOSITIVE, COLONNE = (1872, 978), 774
 
 PETIT = """
 modele: flux
@@ -106,11 +109,21 @@ def test_textes_dans_leurs_boites(textes, nom, niveau):
     # Quand un navigateur dessine le schéma
     for texte in textes[nom, niveau]:
         gauche, haut, droite, bas = texte["boite"]
-        # Alors chaque texte est assez grand et reste dans son nœud, et dans le panneau
-        assert texte["taille"] >= 16, f"« {texte['mot']} » est trop petit."
+        # Alors chaque texte reste dans son nœud, et dans le panneau
         x, y, x2, y2 = texte["forme"] or (0, 0, 1280, 900)
         assert x <= gauche <= droite <= x2, f"« {texte['mot']} » déborde en largeur."
         assert y <= haut <= bas <= y2, f"« {texte['mot']} » déborde en hauteur."
+
+
+@pytest.mark.parametrize(("nom", "niveau"), TOUS)
+def test_textes_lisibles_du_fond_de_la_salle(textes, nom, niveau):
+    # Étant donné un schéma montré sur une diapositive, ou dans le livre
+    hauteur = int(ET.fromstring(schema(nom, niveau).svg).get("height"))
+    projete = min(DIAPOSITIVE[0] / 1280, DIAPOSITIVE[1] / hauteur)
+    # Alors son plus petit texte s’y lit
+    petit = min(textes[nom, niveau], key=lambda texte: texte["taille"])
+    assert petit["taille"] * projete >= 24, f"« {petit['mot']} » est trop petit pour la salle."
+    assert petit["taille"] * COLONNE / 1280 >= 12, f"« {petit['mot']} » est trop petit au livre."
 
 
 @pytest.mark.parametrize(("nom", "niveau"), TOUS)
@@ -166,6 +179,95 @@ def test_le_schema_grandit(nom):
     assert not any(noeud.accent for noeud in etapes[0]["noeuds"]), "Au départ, rien n’est nouveau."
 
 
+@pytest.mark.parametrize("nom", [nom for nom, donnees in DONNEES.items() if "echelle" in donnees])
+def test_ce_qui_change_est_marque(nom):
+    # Quand on passe d’un niveau au suivant
+    etapes = [_dispose(DONNEES[nom], niveau) for niveau in range(len(DONNEES[nom]["echelle"]))]
+    for avant, apres in pairwise(etapes):
+        anciens = {noeud.nom: _paroles(noeud) for noeud in avant["noeuds"]}
+        for noeud in apres["noeuds"]:
+            if noeud.nom not in anciens or noeud.manuel or noeud.forme == "texte":
+                continue
+            # Alors un nœud qui dit autre chose, ou nomme d’autres outils, est marqué, et lui seul
+            change = anciens[noeud.nom] != _paroles(noeud)
+            assert change == (noeud.pastille in ("étendu", "automatisé")), f"« {noeud.nom} »"
+
+
+def _paroles(noeud):
+    """Ce qu’un nœud dit, et les outils qu’il nomme."""
+    mots = " ".join(ligne.texte for ligne in noeud.textes)
+    return mots, [outil["icone"].nom for outil in noeud.outils]
+
+
+@pytest.mark.parametrize(
+    ("nom", "niveau"), [(n, v) for n, v in TOUS if DONNEES[n].get("legende", True)]
+)
+def test_legende_de_ce_qui_est_dessine(nom, niveau):
+    # Quand un schéma porte une légende
+    if DONNEES[nom]["modele"] != "flux":
+        assert "legende" not in DONNEES[nom], "Seul un flux a une légende."
+        return
+    dessin = _dispose(DONNEES[nom], niveau)
+    articles = [article for rang in dessin["legende"] for article in rang]
+    noeuds, fleches = dessin["noeuds"], dessin["fleches"]
+    # Alors elle nomme les familles du dessin, et elles seules
+    familles = {n.famille for n in noeuds if n.forme != "texte"} - {"neutre"}
+    assert {a["nom"] for a in articles if a["sorte"] == "famille"} == familles
+    # Et ses autres signes, sauf le trait plein, sont ceux du dessin, et eux seuls
+    attendus = {
+        "manuel": any(x.manuel for x in (*noeuds, *fleches)),
+        "pointille": any(f.pointille for f in fleches),
+        "nouveau": niveau is not None and any(x.accent for x in (*noeuds, *fleches)),
+        "avenir": bool(dessin["esquisses"]),
+    }
+    signes = {a["sorte"] for a in articles} - {"famille", "automatique"}
+    assert signes == {sorte for sorte, utile in attendus.items() if utile}
+    plein = any(not f.manuel and not f.pointille for f in fleches)
+    assert plein or "automatique" not in {a["sorte"] for a in articles}
+    assert all(a["fin"] <= 1248 for a in articles), "La légende sort du panneau."
+
+
+def test_fleche_partie_de_la_ligne_surlignee():
+    # Étant donné un tableau dont une ligne est surlignée, et d’où part une flèche
+    for nom, donnees in DONNEES.items():
+        tableaux = {n for n, noeud in donnees.get("noeuds", {}).items() if "surligne" in noeud}
+        departs = [f["de"] for f in donnees.get("fleches", []) if f["de"] in tableaux]
+        dessin = _dispose(donnees, None) if departs else {"noeuds": [], "fleches": []}
+        places = {noeud.nom: noeud for noeud in dessin["noeuds"]}
+        for fleche, depart in zip(dessin["fleches"], departs, strict=True):
+            # Alors elle part de cette ligne
+            (ligne,) = (t["boite"] for t in places[depart].traits if t["style"] == "choisie")
+            assert ligne.y < fleche.points[0][1] < ligne.bas, f"{nom} : {fleche.nom}"
+
+
+@pytest.mark.parametrize("nom", [n for n, d in DONNEES.items() if "notes" in d])
+def test_anneaux_dans_toute_la_place(nom):
+    # Quand des notes sont écrites sous des anneaux
+    donnees = DONNEES[nom]
+    dessin = anneaux.boucle(donnees, icones(), None)
+    # Alors rien n’est vide dessous, et les centres sont de la même taille
+    bas = max(ligne.y for anneau in dessin["anneaux"] for ligne in anneau["textes"])
+    assert donnees["hauteur"] - bas < 40, "Une bande vide reste sous les notes."
+    places = [
+        (anneau, a["texte"])
+        for anneau, a in zip(dessin["anneaux"], donnees["anneaux"], strict=True)
+    ]
+    centres = {t.taille for anneau, mot in places for t in anneau["textes"] if t.texte == mot}
+    assert len(centres) == 1, f"Tailles : {centres}"
+
+
+@pytest.mark.parametrize(
+    "nom",
+    [n for n, d in DONNEES.items() if any("lignes" in x for x in d.get("noeuds", {}).values())],
+)
+def test_un_tableau_se_lit_dans_son_alternative(nom):
+    # Étant donné un tableau dessiné, alors son texte de remplacement en donne chaque case
+    dit = " ".join(DONNEES[nom]["description"].split()).casefold()
+    for noeud in DONNEES[nom]["noeuds"].values():
+        for case in (case for ligne in noeud.get("lignes", []) for case in ligne):
+            assert case.removeprefix("… ").casefold() in dit, f"« {case} » n’y est pas."
+
+
 def test_le_travail_manuel_recule():
     # Quand on compte les mains, du niveau 0 au niveau 4
     mains = []
@@ -186,9 +288,38 @@ def _dispose(donnees, niveau):
 def test_familles_distinctes_sans_la_couleur(petit):
     # Quand un schéma emploie plusieurs familles
     svg = dessiner("essai", petit).svg
-    motifs = re.findall(r'<pattern id="essai-(\w+)".*?</pattern>', svg, re.DOTALL)
-    # Alors chacune a son motif
-    assert set(motifs) == {*FAMILLES, "accent"}
+    motifs = dict(re.findall(r'<pattern id="essai-(\w+)"(.*?)</pattern>', svg, re.DOTALL))
+    # Alors chacune a son motif, différent des autres même en gris
+    assert motifs.keys() == {*FAMILLES, "accent"}
+    gris = {re.sub(r"#\w{6}", "", motif) for motif in motifs.values()}
+    assert len(gris) == len(motifs), "Deux familles ne diffèrent que par la couleur."
+
+
+@pytest.mark.parametrize(("nom", "niveau"), TOUS)
+def test_motif_de_chaque_famille(nom, niveau):
+    # Quand on dessine un nœud ou un quartier
+    donnees = flux.au_niveau(DONNEES[nom], niveau)
+    noeuds = [n for n in donnees.get("noeuds", {}).values() if n.get("present", True)]
+    familles = [
+        n.get("famille", "neutre") for n in noeuds if n.get("forme") not in ("texte", "tableau")
+    ]
+    for anneau in donnees.get("anneaux", []):
+        familles += [q.get("famille", anneau.get("famille")) for q in anneau["quartiers"]]
+    # Alors il porte le motif de sa famille
+    dessin = schema(nom, niveau)
+    for famille in set(familles):
+        poses = dessin.svg.count(f'fill="url(#{dessin.nom}-{famille})"')
+        assert poses >= familles.count(famille), f"« {famille} » ne se voit qu’à sa couleur."
+
+
+def test_un_trait_en_evidence_reste_lisible():
+    # Quand une flèche est mise en évidence
+    svg = schema("niveaux", 3).svg
+    hachures = re.findall(r'<path d="([^"]+)"[^>]*stroke="url\(#niveaux-3-accent\)"', svg)
+    blancs = set(re.findall(r'<path d="([^"]+)"[^>]*stroke="#fff"', svg))
+    # Alors un liseré blanc sépare son trait des hachures
+    assert hachures
+    assert blancs >= set(hachures)
 
 
 def test_affichage(petit):
@@ -236,7 +367,8 @@ def _fausser(chemin, valeur):
         (_fausser(["fleches", 0, "depart"], "nord"), "le côté « nord » n’existe pas"),
         (_fausser(["fleches", 0, "trait"], "ondulé"), "le trait « ondulé » n’existe pas"),
         (_fausser(["fleches", 0, "place"], 0.02), "recouvre le nœud « a »"),
-        (_fausser(["corps"], 12), "un texte de 12 serait illisible"),
+        (_fausser(["corps"], 12), "un texte de 12 serait illisible, au moins 20"),
+        (_fausser(["hauteur"], 900), "la hauteur dépasse 812 pixels"),
     ],
 )
 def test_donnees_fautives(petit, changer, message):
