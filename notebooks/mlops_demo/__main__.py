@@ -48,9 +48,13 @@ def _journal(_: argparse.Namespace) -> int:
 
 
 def _nettoyer(_: argparse.Namespace) -> int:
-    from mlops_demo import postgres
+    import shutil
+
+    from mlops_demo import configuration, postgres
 
     postgres.effacer()
+    # Le tampon du service ne vaut que pour cette base.
+    shutil.rmtree(configuration.dossier_tampon(), ignore_errors=True)
     print("Base embarquée effacée.")
     return 0
 

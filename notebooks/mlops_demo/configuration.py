@@ -46,18 +46,37 @@ def dossier_travail() -> Path:
     Raises:
         ErreurUtilisateur: si le dossier ne peut pas être créé ou écrit.
     """
-    dossier = Path(os.environ.get("MLOPS_TRAVAIL") or RACINE / "_build" / "demo").absolute()
+    dossier = Path(os.environ.get("MLOPS_TRAVAIL") or RACINE / "_build" / "demo")
+    return _accessible(dossier, "le dossier de travail", "MLOPS_TRAVAIL")
+
+
+def dossier_tampon() -> Path:
+    """Dossier du tampon et de la copie du champion du service, propre à chaque utilisateur.
+
+    ``MLOPS_TAMPON`` le déplace : un disque local (les verrous du tampon ne valent rien sur NFS),
+    que les réplicas d’une machine peuvent partager.
+
+    Raises:
+        ErreurUtilisateur: si le dossier ne peut pas être créé ou écrit.
+    """
+    racine = Path(os.environ.get("MLOPS_TAMPON") or dossier_travail() / "service")
+    return _accessible(racine / utilisateur(), "le dossier du tampon", "MLOPS_TAMPON")
+
+
+def _accessible(dossier: Path, nom: str, variable: str) -> Path:
+    """Crée un dossier au besoin, vérifie que l’on peut y écrire, et rend son chemin absolu."""
+    dossier = dossier.absolute()
     try:
         dossier.mkdir(parents=True, exist_ok=True)
     except OSError as erreur:
         raise ErreurUtilisateur(
-            f"impossible de créer le dossier de travail « {dossier} » ({erreur.strerror}) : "
-            "donnez un dossier accessible en écriture dans la variable MLOPS_TRAVAIL."
+            f"impossible de créer {nom} « {dossier} » ({erreur.strerror}) : "
+            f"donnez un dossier accessible en écriture dans la variable {variable}."
         ) from erreur
     if not os.access(dossier, os.W_OK):
         raise ErreurUtilisateur(
-            f"le dossier de travail « {dossier} » n’est pas accessible en écriture : "
-            "changez ses droits ou donnez-en un autre dans la variable MLOPS_TRAVAIL."
+            f"{nom} « {dossier} » n’est pas accessible en écriture : "
+            f"changez ses droits ou donnez-en un autre dans la variable {variable}."
         )
     return dossier
 

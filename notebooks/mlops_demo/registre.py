@@ -7,6 +7,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version as version_du_paquet
+from pathlib import Path
 
 import mlflow
 import mlflow.sklearn
@@ -194,6 +195,42 @@ def charger(version: int) -> ModeleServi:
             "Relancez l’entraînement (notebook 42)."
         ) from erreur
     return ModeleServi(pipeline, version, fiche.run_id)
+
+
+@dataclass(frozen=True)
+class Fiche:
+    """Ce que le service dit du modèle qu’il sert."""
+
+    modele: str
+    version: int
+    run_id: str
+    cree_le: float  # secondes depuis 1970
+
+
+def telecharger(version: int, dossier: Path) -> Fiche:
+    """Copie les fichiers d’une version dans un dossier vide, où ``relire`` les trouvera."""
+    fiche = client().get_model_version(nom_du_modele(), str(version))
+    adresse = f"models:/{nom_du_modele()}/{version}"
+    mlflow.artifacts.download_artifacts(adresse, dst_path=str(dossier))
+    return Fiche(nom_du_modele(), version, fiche.run_id, fiche.creation_timestamp / 1000)
+
+
+def relire(dossier: Path) -> Pipeline:
+    """Relit un modèle copié par ``telecharger``, sans le registre."""
+    return mlflow.sklearn.load_model(str(dossier))
+
+
+def verifier_joignable() -> None:
+    """Vérifie que la base qui tient le registre répond, s’il n’y a pas de serveur MLflow.
+
+    MLflow, lui, insisterait plusieurs minutes avant de le dire.
+
+    Raises:
+        ErreurUtilisateur: si la base ne répond pas.
+    """
+    if not serveur_mlflow():
+        with base.transaction():
+            pass
 
 
 def charger_champion() -> ModeleServi:

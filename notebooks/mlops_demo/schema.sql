@@ -39,9 +39,15 @@ CREATE TABLE predictions (
     flight_id bigint NOT NULL,
     version_modele integer NOT NULL CHECK (version_modele > 0),
     probabilite double precision NOT NULL CHECK (probabilite BETWEEN 0 AND 1),
-    predit_le timestamptz NOT NULL DEFAULT now()
+    predit_le timestamptz NOT NULL DEFAULT now(),
+    -- Par HTTP : la demande, et le rang du vol dans celle-ci. Le service peut livrer deux fois la
+    -- même demande (après une panne) ; elle n’est écrite qu’une.
+    demande uuid,
+    rang integer CHECK (rang > 0),
+    CHECK ((canal = 'http') = (demande IS NOT NULL) AND (demande IS NULL) = (rang IS NULL))
 );
 CREATE INDEX ON predictions (campagne_id, flight_id);
+CREATE UNIQUE INDEX predictions_une_fois ON predictions (demande, rang) WHERE demande IS NOT NULL;
 
 CREATE TABLE mesures (
     campagne_id bigint NOT NULL REFERENCES campagnes ON DELETE CASCADE,

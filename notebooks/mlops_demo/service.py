@@ -1,148 +1,240 @@
 """Le service HTTP : le champion du registre, derrière une adresse.
 
-Il suit l’alias ``champion`` (une promotion ou un retour arrière est vu en moins d’une seconde)
-et journalise chaque prédiction en arrière-plan.
+Il suit l’alias ``champion`` (une promotion ou un retour arrière est vu en moins d’une seconde),
+note chaque prédiction sur disque avant de répondre, et la livre à Postgres. Il continue de servir
+quand le registre ou Postgres ne répond plus.
+
+``uvicorn --factory mlops_demo.service:application --host 0.0.0.0 --port 8000``
 """
 
 import asyncio
 import contextlib
 import json
+import logging
 import os
-import queue
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pandas as pd
-import sqlalchemy as sa
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mlops_demo import base, entrainement, processus, registre
-from mlops_demo.configuration import ErreurUtilisateur, dossier_travail
-from mlops_demo.features import CATEGORIES, FEATURES, NOMBRES
+from mlops_demo import base, processus
+from mlops_demo.configuration import ErreurUtilisateur, dossier_tampon, dossier_travail
+from mlops_demo.features import FEATURES
+from mlops_demo.service_champion import Champion, Suivi
+from mlops_demo.service_demande import Demande, Refus, Reponse, Vol, champ, motifs
+from mlops_demo.service_journal import Livreur
+from mlops_demo.service_mesures import Chronometre, Mesures
+from mlops_demo.service_tampon import Tampon
 
-PERIODE_SUIVI_S = 0.5
-VOLS_MAX = 10_000
-
-Vol = create_model(
-    "Vol",
-    __config__=ConfigDict(extra="forbid", allow_inf_nan=False),
-    flight_id=(int, Field(gt=0)),
-    **{c: (str, Field(pattern="^[A-Z0-9]{2,3}$")) for c in CATEGORIES},
-    **dict.fromkeys(NOMBRES, (float | None, ...)),
+OCTETS_MAX = 8 * 1024**2
+# Un registre ou une base qui ne répond pas se constate en quelques secondes, non en minutes.
+DELAIS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "PGCONNECT_TIMEOUT": "5",
+}
+ERREURS_HTTP = {
+    400: "le corps de la demande ne se lit pas : envoyez du JSON en UTF-8",
+    404: "cette adresse n’existe pas : la page /docs les liste",
+    405: "cette adresse ne se demande pas ainsi : la page /docs dit comment",
+    413: f"le corps de la demande dépasse {OCTETS_MAX // 1024**2} Mio : envoyez moins de vols",
+}
+SANS_CHAMPION = "aucun modèle n’est en service pour l’instant : réessayez dans quelques secondes"
+TAMPON_PLEIN = (
+    "la prédiction ne peut pas être journalisée (volume du tampon plein ou en panne), elle n’est "
+    "donc pas rendue : libérez de la place dans MLOPS_TAMPON, puis réessayez"
 )
+# La page de l’API ne charge rien et n’appelle que ce service.
+SECURITE = {
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src data:; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+}
 
-
-class Demande(BaseModel):
-    """Des vols à juger, avec leurs variables."""
-
-    model_config = ConfigDict(extra="forbid")
-    vols: list[Vol] = Field(min_length=1, max_length=VOLS_MAX)
-
-
-class Journaliste(threading.Thread):
-    """Écrit les prédictions en base sans retarder les réponses."""
-
-    def __init__(self, campagne: int) -> None:
-        super().__init__(daemon=True)
-        self.campagne, self.file = campagne, queue.Queue()
-
-    def noter(self, lignes: list[dict]) -> None:
-        """Met des prédictions en attente d’écriture."""
-        self.file.put(lignes)
-
-    def run(self) -> None:
-        """Écrit ce qui attend, jusqu’à recevoir ``None``."""
-        while (lignes := self.file.get()) is not None:
-            with base.transaction() as connexion:
-                connexion.execute(
-                    sa.text(
-                        "INSERT INTO predictions (campagne_id, canal, flight_id, version_modele,"
-                        f" probabilite) VALUES ({self.campagne}, 'http', :flight_id, :version,"
-                        " :probabilite)"
-                    ),
-                    lignes,
-                )
-
-    def finir(self) -> None:
-        """Écrit ce qui reste, puis s’arrête."""
-        self.file.put(None)
-        self.join(30)
+journal = logging.getLogger(__name__)
 
 
 def application() -> FastAPI:
-    """Fabrique le service (campagne de journalisation dans ``MLOPS_CAMPAGNE``)."""
-    etat = {"servi": registre.charger_champion()}
-    journaliste = Journaliste(int(os.environ["MLOPS_CAMPAGNE"]))
+    """Fabrique le service.
 
-    async def suivre() -> None:
-        while True:
-            await asyncio.sleep(PERIODE_SUIVI_S)
-            version = await asyncio.to_thread(registre.version_de, registre.CHAMPION)
-            if version and version != etat["servi"].version:
-                etat["servi"] = await asyncio.to_thread(registre.charger, version)
+    Il garde son tampon et la copie du champion dans ``MLOPS_TAMPON``, et range ses prédictions
+    dans la campagne ``MLOPS_CAMPAGNE`` (la sienne, si la variable manque).
+    """
+    for nom, valeur in DELAIS.items():
+        os.environ.setdefault(nom, valeur)
+    suivi = Suivi(dossier_tampon() / "champion")
+    campagne = os.environ.get("MLOPS_CAMPAGNE")
+    livreur = Livreur(Tampon(dossier_tampon()), int(campagne) if campagne else None)
+    mesures = Mesures(suivi, livreur)
 
     @contextlib.asynccontextmanager
     async def vie(_: FastAPI) -> AsyncIterator[None]:
-        journaliste.start()
-        suivi = asyncio.create_task(suivre())
+        suivi.start()
+        livreur.start()
         yield
-        suivi.cancel()
-        journaliste.finir()
+        # Les demandes en cours sont finies : uvicorn les a attendues.
+        suivi.finir()
+        await asyncio.to_thread(livreur.finir)
 
-    app = FastAPI(title="Retard d’un vol", lifespan=vie)
+    app = FastAPI(
+        title="Retard d’un vol",
+        version="1",
+        description="Un vol qui quitte New York arrivera-t-il avec un quart d’heure de retard ?",
+        lifespan=vie,
+        docs_url=None,  # la page de FastAPI vient d’un CDN
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_middleware(CorpsBorne)
+    app.add_middleware(Chronometre, mesures=mesures)
+    _ajouter_erreurs(app, mesures)
+    _ajouter_etat(app, suivi, livreur, mesures)
 
-    @app.exception_handler(RequestValidationError)
-    async def expliquer(_: Request, erreur: RequestValidationError) -> JSONResponse:
-        motifs = [_en_francais(e) for e in erreur.errors()[:20]]
-        return JSONResponse({"erreur": "demande refusée", "motifs": motifs}, 422)
+    @app.post(
+        "/predict",
+        max_body_size=OCTETS_MAX,
+        summary="Juger des vols",
+        response_model=Reponse,
+        response_description="Une probabilité de retard par vol, dans l’ordre.",
+        responses={
+            413: {"model": Refus, "description": "Corps trop gros."},
+            422: {"model": Refus, "description": "Demande contraire au contrat de données."},
+            503: {"model": Refus, "description": "Aucun modèle, ou journal impossible à écrire."},
+        },
+    )
+    async def predire(demande: Demande) -> Response:
+        """Chaque prédiction rendue est journalisée : l’identifiant `demande` l’y retrouve."""
+        champion = suivi.servi
+        if champion is None:
+            raise HTTPException(503, SANS_CHAMPION)
+        try:
+            if len(demande.vols) == 1:  # plus court que de changer de fil
+                return servir(champion, demande.vols)
+            return await asyncio.to_thread(servir, champion, demande.vols)
+        except OSError as erreur:
+            journal.error("Tampon : %s", erreur)
+            raise HTTPException(503, TAMPON_PLEIN) from erreur
 
-    @app.get("/health")
-    def sante() -> dict:
-        return {"etat": "en service"}
-
-    @app.get("/version")
-    def version() -> dict:
-        return {"version": etat["servi"].version, "run_id": etat["servi"].run_id}
-
-    @app.post("/predict")
-    def predire(demande: Demande) -> dict:
-        servi = etat["servi"]
-        vols = pd.DataFrame([v.model_dump() for v in demande.vols])
-        vols[NOMBRES] = vols[NOMBRES].astype("float64")
-        probas = entrainement.probabilites(servi.pipeline, vols[FEATURES])
+    def servir(champion: Champion, vols: list[Vol]) -> Response:
+        version = champion.fiche.version
+        ids = [vol.flight_id for vol in vols]
+        probas = champion.juger([vol.__dict__ for vol in vols])
+        demande = livreur.noter(version, ids, probas)
+        mesures.compter(version, probas)
         lignes = [
-            {"flight_id": int(i), "version": servi.version, "probabilite": float(p)}
-            for i, p in zip(vols["flight_id"], probas, strict=True)
+            {"flight_id": i, "version": version, "probabilite": p}
+            for i, p in zip(ids, probas, strict=True)
         ]
-        journaliste.noter(lignes)
-        return {"version": servi.version, "predictions": lignes}
+        return JSONResponse({"demande": demande, "version": version, "predictions": lignes})
 
     return app
 
 
-MOTIFS = {
-    "missing": "manquant",
-    "extra_forbidden": "inconnu",
-    "string_pattern_mismatch": "mal formé",
-    "too_short": "aucun vol",
-    "too_long": f"plus de {VOLS_MAX} vols",
-    "json_invalid": "JSON illisible",
-    "finite_number": "doit être un nombre fini",
-}
+class CorpsBorne:
+    """Intergiciel ASGI qui refuse, sans le lire, un corps qui s’annonce trop gros.
+
+    FastAPI arrête déjà celui qui ne s’annonce pas, et dirait l’autre en anglais.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Entoure ``app``."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Laisse passer la requête, ou répond 413."""
+        suite = self.app
+        if scope["type"] == "http":
+            annonce = Headers(scope=scope).get("content-length", "")
+            if annonce.isdecimal() and int(annonce) > OCTETS_MAX:
+                suite = JSONResponse(_non_servie(ERREURS_HTTP[413]), 413)
+        await suite(scope, receive, send)
 
 
-def _en_francais(erreur: dict) -> str:
-    """Traduit une erreur de validation : où, et ce qui ne va pas."""
-    lieu = " → ".join(str(p) for p in erreur["loc"][1:]) or "corps"
-    genre = erreur["type"]
-    attendu = "texte attendu" if genre.startswith("string") else "nombre ou objet attendu"
-    return f"{lieu} : {MOTIFS.get(genre, attendu)}"
+def _non_servie(motif: str) -> dict:
+    return {"erreur": "demande non servie", "motifs": [motif]}
+
+
+def _ajouter_erreurs(app: FastAPI, mesures: Mesures) -> None:
+    """Dit en français pourquoi une demande n’est pas servie."""
+
+    @app.exception_handler(RequestValidationError)
+    async def expliquer(_: Request, erreur: RequestValidationError) -> JSONResponse:
+        erreurs = erreur.errors()
+        for une in erreurs:
+            mesures.refus.labels(champ(une)).inc()
+        return JSONResponse({"erreur": "demande refusée", "motifs": motifs(erreurs)}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def traduire(_: Request, erreur: HTTPException) -> JSONResponse:
+        motif = ERREURS_HTTP.get(erreur.status_code, erreur.detail)
+        return JSONResponse(_non_servie(motif), erreur.status_code, erreur.headers)
+
+
+def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures) -> None:
+    """Les adresses que lisent l’orchestrateur, la supervision et les personnes."""
+
+    @app.get("/health", summary="Vivant ?", response_description="Vivant.")
+    async def sante() -> dict:
+        """Le processus répond ; à relancer sinon."""
+        return {"etat": "en service"}
+
+    @app.get(
+        "/ready",
+        summary="Prêt ?",
+        response_description="Prêt.",
+        responses={503: {"description": "Pas encore prêt : aucun modèle n’est chargé."}},
+    )
+    async def pret(reponse: Response) -> dict:
+        """200 si un modèle est chargé, 503 sinon. Le registre ou la base peut manquer."""
+        servi = suivi.servi
+        reponse.status_code = 503 if servi is None else 200
+        return {
+            "pret": servi is not None,
+            "version": servi and servi.fiche.version,
+            "registre": suivi.etat,
+            "journal": livreur.etat,
+        }
+
+    @app.get(
+        "/version",
+        summary="Quel modèle ?",
+        response_description="Le modèle servi.",
+        responses={503: {"model": Refus, "description": "Aucun modèle n’est chargé."}},
+    )
+    async def version() -> dict:
+        """La version servie, et l’essai qui l’a produite."""
+        if suivi.servi is None:
+            raise HTTPException(503, SANS_CHAMPION)
+        fiche = suivi.servi.fiche
+        return {"modele": fiche.modele, "version": fiche.version, "run_id": fiche.run_id}
+
+    @app.get(
+        "/metrics",
+        summary="Mesures, pour Prometheus",
+        response_class=PlainTextResponse,
+        response_description="Les mesures du moment.",
+    )
+    def mesurer() -> Response:
+        """Latences, prédictions par version, refus, attente du journal, âge du modèle."""
+        contenu, genre = mesures.page()
+        return Response(contenu, media_type=genre)
+
+    @app.get("/", include_in_schema=False)
+    async def accueil() -> Response:
+        return RedirectResponse("docs")
+
+    @app.get("/docs", include_in_schema=False)
+    def page() -> Response:
+        html = Path(__file__).with_name("service.html").read_text(encoding="utf-8")
+        return HTMLResponse(html, headers=SECURITE)
 
 
 def lancer(campagne: int) -> processus.Serveur:
@@ -155,7 +247,7 @@ def lancer(campagne: int) -> processus.Serveur:
     return processus.Serveur(
         "le service",
         commande,
-        f"http://127.0.0.1:{port}/health",
+        f"http://127.0.0.1:{port}/ready",
         dossier_travail() / "service.journal",
     )
 
@@ -163,7 +255,7 @@ def lancer(campagne: int) -> processus.Serveur:
 def appeler(serveur: processus.Serveur, chemin: str, corps: dict | None = None) -> dict:
     """Appelle le service et rend sa réponse JSON."""
     demande = urllib.request.Request(
-        serveur.adresse.removesuffix("/health") + chemin,
+        serveur.adresse.removesuffix("/ready") + chemin,
         data=None if corps is None else json.dumps(corps).encode(),
         headers={"Content-Type": "application/json"},
     )

@@ -1,13 +1,18 @@
 """Le service HTTP : mêmes probabilités que le lot, refus expliqués, suivi du champion."""
 
+import http.client
+import itertools
 import json
 import urllib.error
+import urllib.request
 
 import numpy as np
 import pandas as pd
 import pytest
-from mlops_demo import base, entrainement, registre, service, simulation
+from mlops_demo import base, contrat, entrainement, registre, service, simulation
 from mlops_demo.features import etiquetes
+from mlops_demo.service_demande import EXEMPLE, REGLES, Demande
+from prometheus_client.parser import text_string_to_metric_families
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +39,138 @@ def test_le_service_dit_la_meme_chose_que_le_lot(serveur, vols):
     assert np.array_equal(par_http, par_lot)
 
 
+def test_un_vol_seul_recoit_la_meme_reponse_qu_en_lot(serveur, vols):
+    en_json = service.en_json(vols)
+    seuls = [service.appeler(serveur, "/predict", {"vols": [vol]}) for vol in en_json]
+    ensemble = service.appeler(serveur, "/predict", {"vols": en_json})
+    assert [r["predictions"][0] for r in seuls] == ensemble["predictions"]
+
+
+def refus(serveur, corps, genre="application/json"):
+    """Envoie un corps brut que le service refuse : code et motifs."""
+    demande = urllib.request.Request(
+        serveur.adresse.removesuffix("/ready") + "/predict", corps, {"Content-Type": genre}
+    )
+    with pytest.raises(urllib.error.HTTPError) as leve:
+        urllib.request.urlopen(demande, timeout=60)
+    return leve.value.code, " ; ".join(json.load(leve.value)["motifs"])
+
+
 @pytest.mark.parametrize(
     ("changement", "motif"),
     [
-        ({"dest": None}, "dest : texte attendu"),
-        ({"origin": "Paris"}, "origin : mal formé"),
-        ({"temp": "chaud"}, "temp : nombre"),
+        ({"dest": None}, "vols → 0 → dest : texte attendu"),
+        ({"dest": "Paris"}, "dest : mal formé"),
+        ({"origin": "CDG"}, "origin : hors de EWR, JFK, LGA"),
+        ({"temp": "chaud"}, "temp : nombre attendu"),
+        ({"temp": "12"}, "temp : nombre attendu"),
+        ({"temp": 200}, "temp : hors de [-20 ; 115] °F"),
+        ({"temp": float("nan")}, "temp : doit être un nombre fini"),
+        ({"temp": float("inf")}, "temp : doit être un nombre fini"),
+        ({"temp": 10**400}, "temp : nombre attendu"),
+        ({"dow": 8}, "dow : hors de [1 ; 7]"),
+        ({"dow": True}, "dow : nombre attendu"),
+        ({"distance": None}, "distance : nombre attendu"),
         ({"inconnu": 1}, "inconnu : inconnu"),
-        ({"flight_id": -1}, "flight_id"),
+        ({"\ud800" * 100: 1}, "texte attendu"),
+        ({"flight_id": -1}, "flight_id : hors de"),
+        ({"flight_id": 2**63}, "flight_id : hors de"),
+        ({"flight_id": 1.5}, "flight_id : nombre entier attendu"),
+        ({"temp": 50, "dewp": 60}, "règle enfreinte, rosée au plus égale à la température"),
+        ({"dest": "JFK", "origin": "JFK"}, "règle enfreinte, origine différente"),
     ],
 )
-def test_une_demande_mal_formee_est_refusee_en_francais(serveur, vols, changement, motif):
-    vol = service.en_json(vols.head(1))[0] | changement
-    with pytest.raises(urllib.error.HTTPError) as refus:
-        service.appeler(serveur, "/predict", {"vols": [vol]})
-    assert refus.value.code == 422
-    assert motif in " ".join(json.load(refus.value)["motifs"])
+def test_un_vol_contraire_au_contrat_est_refuse_en_francais(serveur, changement, motif):
+    code, motifs = refus(serveur, json.dumps({"vols": [EXEMPLE | changement]}).encode())
+    assert code == 422
+    assert motif in motifs
 
 
-def test_aucun_vol_est_refuse(serveur):
-    with pytest.raises(urllib.error.HTTPError) as refus:
-        service.appeler(serveur, "/predict", {"vols": []})
-    assert refus.value.code == 422
+@pytest.mark.parametrize(
+    ("corps", "code", "motif"),
+    [
+        (b'{"vols": []}', 422, "vols : aucun vol"),
+        (b'{"vols": {}}', 422, "vols : liste attendue"),
+        (b'{"vols": [1]}', 422, "vols → 0 : objet JSON attendu"),
+        (b'{"vols": [{}]}', 422, "vols → 0 → carrier : manquant"),
+        (b"{}", 422, "vols : manquant"),
+        (b"null", 422, "corps : objet JSON attendu"),
+        (b'{"vols"', 422, "corps, caractère 7 : JSON illisible"),
+        (b"", 422, "corps : manquant"),
+        (b"[" * 100_000, 400, "ne se lit pas"),
+        (json.dumps({"vols": [EXEMPLE] * 10_001}).encode(), 422, "plus de 10000 vols"),
+    ],
+)
+def test_un_corps_mal_forme_est_refuse_en_francais(serveur, corps, code, motif):
+    assert refus(serveur, corps)[0] == code
+    assert motif in refus(serveur, corps)[1]
+
+
+def test_un_corps_trop_gros_est_refuse_sans_etre_lu(serveur):
+    port = int(serveur.adresse.split(":")[2].split("/")[0])
+    connexion = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connexion.putrequest("POST", "/predict")
+    connexion.putheader("Content-Type", "application/json")
+    connexion.putheader("Content-Length", str(9 * 1024**2))
+    connexion.endheaders(b"{")
+    reponse = connexion.getresponse()
+    assert reponse.status == 413
+    assert "dépasse 8 Mio" in json.load(reponse)["motifs"][0]
+    connexion.close()
+
+
+def test_dix_mille_vols_passent(serveur, annee):
+    vols = service.en_json(annee.head(10_000))
+    assert len(service.appeler(serveur, "/predict", {"vols": vols})["predictions"]) == 10_000
+
+
+def test_les_vols_reels_respectent_le_contrat_de_la_demande(annee):
+    Demande.model_validate({"vols": service.en_json(annee.sample(10_000, random_state=1))})
+
+
+def test_les_regles_du_service_sont_celles_de_la_base(demo):
+    predicats = contrat.regles("weather") | contrat.regles("flights")
+    valeurs = {"origin": ["EWR", "JFK"], "dest": ["EWR", "IAH"]}
+    for intitule, (a, b, respectee) in REGLES.items():
+        for x, y in itertools.product(valeurs.get(a, [0.0, 10.0, 10.05, 10.2]), repeat=2):
+            en_base = base.lire(
+                f"SELECT {predicats[intitule]} AS oui FROM (VALUES ($1, $2)) AS t({a}, {b})", x, y
+            )
+            assert en_base["oui"].iloc[0] == respectee(x, y), f"{intitule} : {x}, {y}"
+
+
+def test_l_etat_du_service_se_lit(serveur, premier):
+    assert service.appeler(serveur, "/health") == {"etat": "en service"}
+    pret = service.appeler(serveur, "/ready")
+    assert pret["pret"]
+    assert (pret["version"], pret["registre"]) == (premier, "suit le registre")
+    version = service.appeler(serveur, "/version")
+    assert version["run_id"] == registre.essai_de(premier)["run_id"]
+
+
+def test_les_mesures_comptent_ce_qui_s_est_passe(premier, vols):
+    lance = service.lancer(simulation.ouvrir_campagne("test mesures"))
+    lance.pret()
+    service.appeler(lance, "/predict", {"vols": service.en_json(vols)})
+    for _ in range(2):
+        refus(lance, json.dumps({"vols": [EXEMPLE | {"temp": 200}]}).encode())
+    with urllib.request.urlopen(lance.adresse.replace("/ready", "/metrics")) as reponse:
+        page = reponse.read().decode()
+    lance.arreter()
+    lues = {m.name: m for m in text_string_to_metric_families(page)}
+    echantillons = {(e.name, *e.labels.values()): e.value for m in lues.values() for e in m.samples}
+    assert echantillons["mlops_predictions_total", str(premier)] == len(vols)
+    assert echantillons["mlops_probabilite_count", str(premier)] == len(vols)
+    assert echantillons["mlops_refus_total", "temp"] == 2
+    assert echantillons["mlops_version_servie",] == premier
+    assert echantillons["mlops_registre_suivi",] == 1
+    assert 0 < echantillons["mlops_modele_age_secondes",] < 24 * 3600
+    codes = {
+        e.labels["code"]: e.value
+        for e in lues["mlops_requete_secondes"].samples
+        if e.name.endswith("_count") and e.labels["route"] == "/predict"
+    }
+    assert codes == {"200": 1, "422": 2}
 
 
 def test_chaque_prediction_est_journalisee(premier, vols):
