@@ -8,12 +8,13 @@ import tempfile
 
 from mlops_demo.configuration import ErreurUtilisateur
 
-from benchmarks import calculs, chargement, demarrage, livre
+from benchmarks import calculs, chargement, demarrage, livre, service
 
 MESURES = {
     "chargement": chargement,
     "demarrage": demarrage,
     "calculs": calculs,
+    "service": service,
     "livre": livre,
 }
 
