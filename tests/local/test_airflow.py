@@ -97,7 +97,7 @@ def test_avril_reentraine_et_mai_garde_le_modele(pile, airflow):
     mesures = pile.lire(
         "SELECT to_char(mois, 'YYYY-MM'), m.version_modele, alertes"
         " FROM demo_production.mesures AS m JOIN demo_production.campagnes AS c"
-        " ON c.id = campagne_id WHERE scenario LIKE 'production 2013-%' ORDER BY mois"
+        " ON c.id = campagne_id WHERE scenario LIKE 'production 2013-%%' ORDER BY mois"
     )
     (_, premiere, alarmes), (_, seconde, aucune) = mesures[:2]
     assert "calibration" in alarmes
