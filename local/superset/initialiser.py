@@ -34,7 +34,7 @@ def initialiser() -> None:
     application = create_app()  # les tables existent : rôles et permissions peuvent s’y inscrire
     with application.app_context():
         from superset import appbuilder, security_manager
-        from superset.commands.dashboard.importers.v1 import ImportDashboardsCommand
+        from superset.commands.importers.v1.assets import ImportAssetsCommand
 
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
@@ -49,7 +49,8 @@ def initialiser() -> None:
             )
         g.user = security_manager.find_user("admin")
         secret = {BASE: os.environ["SUPERSET_MOT_DE_PASSE_BASE"]}
-        ImportDashboardsCommand(contenu(), passwords=secret, overwrite=True).run()
+        # Et non ImportDashboardsCommand, qui laisserait tels quels les graphiques et jeux déjà là.
+        ImportAssetsCommand(contenu(), passwords=secret).run()
     print("Superset est prêt.")
 
 
