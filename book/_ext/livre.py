@@ -9,14 +9,18 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
+from alleger import alleger
 from docutils import nodes
+from partage import CARTE, baliser, dessiner_la_carte, ecrire_la_page_perdue
+from publication.depot import adresse_jupyterhub, adresse_publiee
 from publication.typographie import insecables
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.search import languages
@@ -31,8 +35,8 @@ ENCADRES = {
     "Note": "note",
 }
 
-# Les rapports sont copiés à la racine du livre, où la fabrication vérifie qu’ils sont tous.
-RAPPORT = re.compile(r"(\.\./)*rapports/[^/]+\.html")
+# La fabrication met dans le livre les rapports et les diapositives, et vérifie qu’ils y sont.
+RAPPORT = re.compile(r"(\.\./)*(rapports/[^/]+|diapositives/index)\.html(#.*)?")
 
 # Un lien vers un notebook du livre, ou vers une ancre de la page, dans une sortie HTML.
 LIEN = re.compile(r'href="(?:(?P<chemin>[^":#]+)\.ipynb)?(?:#(?P<ancre>[^"]+))?"')
@@ -57,10 +61,23 @@ PAGES = (
     (">Repository<", ">Dépôt<"),
     ('title="Ouvrez un problème"', 'title="Signaler un problème"'),
     (">Open issue<", ">Signaler un problème<"),
+    ("?title=Issue%20on%20page%20%2F", "?title=Page%20"),
+    ("&body=Your%20issue%20content%20here.", ""),
+    ('title="Télécharger le fichier source"', 'title="Télécharger le notebook"'),
+    (
+        "btn-download-source-button dropdown-item",
+        'btn-download-source-button dropdown-item" download="',
+    ),
     ('title="page suivante"', 'title="Page suivante"'),
     ('title="page précédente"', 'title="Page précédente"'),
     # Le nom accessible doit contenir le texte visible, qui ajoute le raccourci clavier.
     (' title="Recherche" aria-label="Recherche"', ' title="Recherche"'),
+    # Sans attendre les scripts : sinon la page paraît claire avant de s’assombrir.
+    (
+        'localStorage.getItem("theme") || "auto"',
+        'localStorage.getItem("theme") || '
+        '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")',
+    ),
     # Tout le contenu doit être dans une région nommée, le sommaire et son logo aussi.
     (
         '<div id="pst-primary-sidebar"',
@@ -69,10 +86,16 @@ PAGES = (
 )
 
 # Dans les scripts copiés par le thème et ses extensions.
-SCRIPTS = (
-    ("togglebutton.js", "Toggle hidden content", "Afficher ou masquer le contenu"),
-    ("searchtools.js", '"Searching"', '"Recherche en cours"'),
-)
+SCRIPTS = (("searchtools.js", '"Searching"', '"Recherche en cours"'),)
+
+# Le bouton qui ouvre la page dans le JupyterHub du réglage LIVRE_JUPYTERHUB.
+LANCEMENT = {
+    "type": "link",
+    "text": "",
+    "tooltip": "Ouvrir dans JupyterHub",
+    "icon": "fas fa-rocket",
+    "label": "jupyterhub-button",
+}
 
 # Un mégaoctet et demi de JavaScript pour des icônes que la police de caractères dessine déjà.
 FONTAWESOME = re.compile(r'<script defer src="[^"]*fontawesome\.js[^"]*"></script>\s*')
@@ -83,6 +106,29 @@ SANS_EXTRAIT = (
     'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;\n'
 )
 
+# L’extrait que montre un résultat : le texte de l’article, sans son code ni les boutons de la page,
+# là où se trouve ce qu’on cherche, avec ou sans accent.
+EXTRAIT = r"""
+const avecExtraits = DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY;
+document.documentElement.classList.toggle("avec-extraits", avecExtraits);
+Search.makeSearchSummary = (page, racines, ancre) => {
+  const article = new DOMParser().parseFromString(page, "text/html").querySelector("article");
+  article.querySelectorAll(".headerlink, .cell_input, script, style").forEach((e) => e.remove());
+  article.querySelectorAll("caption, dd, dt, li, p, td, th").forEach((e) => e.append(" "));
+  const passage = (ancre && article.querySelector(ancre)) || article;
+  const lettres = [...passage.textContent.replace(/\s+/g, " ").trim()];
+  const plie = lettres.map((lettre) => lettre.normalize("NFD")[0].toLowerCase()).join("");
+  const places = [...racines].map((racine) => plie.indexOf(racine)).filter((place) => place >= 0);
+  const place = places.length ? Math.min(...places) : 0;
+  const debut = place > 80 ? lettres.indexOf(" ", place - 80) + 1 : 0;
+  const extrait = document.createElement("p");
+  extrait.className = "context";
+  const texte = lettres.slice(debut, debut + 240).join("").trim();
+  extrait.textContent = `${debut ? "… " : ""}${texte} …`;
+  return extrait;
+};
+"""
+
 # Le même repli des accents que dans l’index, pour ce que tape le lecteur.
 SANS_ACCENT = r"""
 Stemmer = function () {
@@ -91,12 +137,15 @@ Stemmer = function () {
 };
 """
 
+# Les pages que le thème n’écrit pas.
+A_PART = ("index.html", "404.html")
+
 ACCUEIL = """<!DOCTYPE html>
 <html lang="fr">
   <head>
     <meta charset="utf-8">
     <title>{titre}</title>
-    <meta http-equiv="refresh" content="0; url={page}">
+    <meta http-equiv="refresh" content="0; url={page}">{balises}
   </head>
   <body><p><a href="{page}">{titre}</a></p></body>
 </html>
@@ -349,11 +398,28 @@ def numeroter(corps: str, premier: int) -> tuple[str, int]:
 def completer_page(
     app: Sphinx, page: str, modele: str, contexte: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Ajoute la description de la page et nomme par leur texte les boutons de code replié."""
-    description = f'<meta name="description" content="{escape(decrire(app, doctree))}">'
-    contexte["metatags"] = contexte.get("metatags", "") + description
+    """Ajoute à la page sa description, sa carte de partage et son bouton de lancement.
+
+    Les boutons de code replié, eux, sont nommés par leur texte.
+    """
+    description = decrire(app, doctree)
+    titre = re.sub(r"<[^>]+>", "", contexte.get("title") or app.config.html_title)
+    contexte["metatags"] = (
+        contexte.get("metatags", "")
+        + f'<meta name="description" content="{escape(description)}">'
+        + baliser(
+            app.config.html_title,
+            unescape(titre),
+            description,
+            app.config.html_baseurl.rstrip("/"),
+            f"{page}.html",
+        )
+    )
     if contexte.get("title") == app.config.html_title:
         contexte["docstitle"] = ""
+    hub = adresse_jupyterhub()
+    if hub and contexte.get("page_source_suffix") == ".ipynb":
+        contexte["header_buttons"].insert(0, {**LANCEMENT, "url": f"{hub}/{page}.ipynb"})
     if "body" in contexte:
         contexte["body"] = contexte["body"].replace(' aria-label="Toggle hidden content"', "")
 
@@ -371,19 +437,38 @@ def finir(app: Sphinx, erreur: Exception | None) -> None:
         return
     sortie = Path(app.outdir)
     statiques = sortie / "_static"
-    pages = [p for p in sortie.rglob("*.html") if not p.is_relative_to(statiques)]
+    pages = [
+        page
+        for page in sortie.rglob("*.html")
+        if not page.is_relative_to(statiques) and page.name not in A_PART
+    ]
     corriger_pages(pages)
     for nom, avant, apres in SCRIPTS:
         remplacer_dans(statiques / nom, avant, apres)
     ajouter(statiques / "documentation_options.js", SANS_EXTRAIT)
     ajouter(statiques / "language_data.js", SANS_ACCENT)
+    ajouter(statiques / "searchtools.js", EXTRAIT)
     for motif in SUPERFLUS:
         for fichier in statiques.glob(motif):
             fichier.unlink()
+    alleger(sortie, pages)
+    ecrire_les_pages_a_part(app, sortie)
+
+
+def ecrire_les_pages_a_part(app: Sphinx, sortie: Path) -> None:
+    """Écrit l’entrée du livre, sa carte de partage et sa page d’erreur."""
+    livre, racine = app.config.html_title, app.config.html_baseurl.rstrip("/")
+    phrase = app.config.html_context["phrase"]
     page = f"{app.config.root_doc}.html"
-    (sortie / "index.html").write_text(
-        ACCUEIL.format(titre=escape(app.config.html_title), page=page), encoding="utf-8"
-    )
+    balises = baliser(livre, livre, phrase, racine, "")
+    accueil = ACCUEIL.format(titre=escape(livre), page=page, balises=balises)
+    (sortie / "index.html").write_text(accueil, encoding="utf-8")
+    dessiner_la_carte(sortie / CARTE, livre, phrase)
+    titres = {
+        f"{nom}.html": app.env.titles[nom].astext()
+        for nom in dans_l_ordre(app.env, app.config.root_doc)
+    }
+    ecrire_la_page_perdue(sortie / "404.html", livre, racine, titres)
 
 
 def corriger_pages(pages: list[Path]) -> None:
@@ -434,9 +519,15 @@ def ajouter(fichier: Path, suite: str) -> None:
         flux.write(suite)
 
 
+def situer_le_livre(app: Sphinx, config: Config) -> None:
+    """Donne au livre l’adresse où il est publié, que ses pages ont à dire quand on les partage."""
+    config.html_baseurl = f"{adresse_publiee(Path(app.srcdir))}/"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Branche l’extension sur Sphinx."""
     languages["fr"] = RechercheSansAccent
+    app.connect("config-inited", situer_le_livre)
     app.connect("doctree-read", transformer)
     app.connect("env-check-consistency", verifier)
     app.connect("doctree-resolved", resoudre)

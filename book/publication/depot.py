@@ -32,6 +32,22 @@ def dossier_execution(racine: Path) -> Path:
     return racine / "_build" / "execution"
 
 
+def adresse_jupyterhub() -> str:
+    """Donne l’adresse du dossier du dépôt dans JupyterHub, réglée par LIVRE_JUPYTERHUB, ou rien.
+
+    Raises:
+        ErreurPublication: si ce n’est pas une adresse.
+    """
+    adresse = os.environ.get("LIVRE_JUPYTERHUB", "").strip().rstrip("/")
+    if adresse and not re.fullmatch(r"https?://[^\s\"<>]+", adresse):
+        raise ErreurPublication(
+            f"LIVRE_JUPYTERHUB vaut « {adresse} », qui n’est pas une adresse : donnez celle du "
+            "dossier du dépôt, par exemple "
+            "https://hub.exemple.fr/hub/user-redirect/lab/tree/presentation_mlops."
+        )
+    return adresse
+
+
 def lire_yaml(fichier: Path) -> Any:
     """Lit un fichier YAML.
 

@@ -13,6 +13,7 @@ import re
 import shutil
 from pathlib import Path
 
+import nbformat
 from nbconvert.exporters import SlidesExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
@@ -26,9 +27,20 @@ from publication.typographie import insecables
 GABARIT = "diapositives"
 # Le fichier de chaque version.
 FICHIERS = {"courte": "courte.html", temps.ORDINAIRE: "index.html", "atelier": "atelier.html"}
+# Ce qui, dans un lien du jeu, tient la place du chemin du livre.
+LIVRE = "livre:"
 TITRE = re.compile(r"^(#+) +(.+)\n*")
 DUREE = re.compile(r"\s*\*[^*]+ minutes?\.\*")
 LIEN = re.compile(r'(?P<avant>\]\(|href=")(?P<cible>[^")\s]+)')
+
+# Dans un schéma : son cadre, l’échelle des niveaux (que dit déjà le titre), sa légende.
+CADRE = re.compile(r'<rect x="1" y="1" [^>]*rx="14" fill="#fff"[^>]*/>\n?')
+ECHELON = re.compile(r'<rect x="[\d.]+" y="([\d.]+)" [^>]*height="([\d.]+)" rx="22"')
+CLES = re.compile(r'<path d="M32 ([\d.]+)H[\d.]+" stroke="#d4dbe2"[^>]*/>.*(?=</svg>)', re.DOTALL)
+TOILE = re.compile(r'width="(\d+)" height="(\d+)" viewBox="0 0 \1 \2"')
+# Ce qu’un schéma laisse vide au bord, en unités de son dessin.
+MARGE, MARGE_LATERALE = 14, 20
+LEGENDE_DE_TABLEAU = re.compile(r"<caption>(.*?)</caption>", re.DOTALL)
 
 # Ce que disent reveal.js et sa vue de l’orateur : fichier, texte anglais, texte français.
 TRADUCTIONS = (
@@ -51,6 +63,9 @@ TRADUCTIONS = (
     ("reveal.js", 'aria-label="above slide"', 'aria-label="diapositive du dessus"'),
     ("reveal.js", 'aria-label="below slide"', 'aria-label="diapositive du dessous"'),
     ("reveal.js", "Resume presentation", "Reprendre"),
+    # Un en-tête de page dans un panneau égare les lecteurs d’écran.
+    ("reveal.js", '<header class="r-overlay-header">', '<div class="r-overlay-header">'),
+    ("reveal.js", "</header>", "</div>"),
     ("notes.js", '"Speaker notes view"', '"Vue de l’orateur"'),
     ("notes.js", '<html lang=\\"en\\">', '<html lang=\\"fr\\">'),
     ("notes.js", "reveal.js - Speaker View", "Vue de l’orateur"),
@@ -92,9 +107,27 @@ def construire_diapositives(racine: Path) -> Path:
     Raises:
         ErreurPublication: si aucune cellule n’est marquée, ou si reveal.js a changé.
     """
-    source = racine / "book" / GABARIT
     atelier = racine / "_build" / "atelier-diapositives"
     shutil.rmtree(atelier, ignore_errors=True)
+    ecrire_les_jeux(racine, atelier, "../html/")
+    place = racine / "_build" / "diapositives"
+    mettre_en_place(atelier, place)
+    return place / "index.html"
+
+
+def a_des_diapositives(racine: Path) -> bool:
+    """Dit si une cellule du livre est marquée comme une diapositive."""
+    return any(
+        cellule.metadata.get("slideshow", {}).get("slide_type") in temps.DEBUTS
+        for chemin in lire_sommaire(racine)
+        if chemin.endswith(".ipynb")
+        for cellule in nbformat.read(racine / chemin, as_version=4).cells
+    )
+
+
+def ecrire_les_jeux(racine: Path, place: Path, livre: str) -> None:
+    """Écrit les trois jeux dans un dossier ; ``livre`` est le chemin qui mène de là au livre."""
+    source = racine / "book" / GABARIT
     exporteur = SlidesExporter(
         template_name=GABARIT,
         extra_template_basedirs=[str(source.parent)],
@@ -104,16 +137,13 @@ def construire_diapositives(racine: Path) -> Path:
         jeu = assembler(racine, version)
         for cellule in jeu.cells:
             if "figure" in cellule.metadata:
-                ecrire(atelier / cellule.metadata.figure.fichier, _svg(cellule))
+                ecrire(place / cellule.metadata.figure.fichier, _svg(cellule))
         page, _ = exporteur.from_notebook_node(jeu)
-        ecrire(atelier / fichier, page)
-    shutil.copy(source / "diapositives.css", atelier)
-    shutil.copy(racine / "book" / "assets" / "favicon.svg", atelier)
-    shutil.copytree(source / "reveal", atelier / "reveal")
-    _traduire(atelier / "reveal")
-    place = racine / "_build" / "diapositives"
-    mettre_en_place(atelier, place)
-    return place / "index.html"
+        ecrire(place / fichier, page.replace(f'href="{LIVRE}', f'href="{livre}'))
+    shutil.copy(source / "diapositives.css", place)
+    shutil.copy(racine / "book" / "assets" / "favicon.svg", place)
+    shutil.copytree(source / "reveal", place / "reveal")
+    _traduire(place / "reveal")
 
 
 def assembler(racine: Path, version: str = temps.ORDINAIRE) -> NotebookNode:
@@ -183,7 +213,7 @@ def _retenir(racine: Path, chemin: str, version: str) -> list[NotebookNode]:
         if _a_un_svg(cellule):
             cellule.metadata.figure = _figure(cellule, chemin)
             diapositive.genre = "image"
-        _preparer(cellule, chemin)
+        _preparer(cellule, chemin, diapositive.titre)
         if genre == "notes" and temps.notes(retenues[-1]):
             # reveal.js ne montre qu’un bloc de notes par diapositive.
             retenues[-1].source += f"\n\n{cellule.source}"
@@ -206,8 +236,17 @@ def _minuter(cellules: list[NotebookNode], debuts: dict[str, float]) -> None:
             heure = fin
 
 
-def _preparer(cellule: NotebookNode, chemin: str) -> None:
-    """Fait mener au livre les liens d’une cellule, et soigne la typographie de son texte."""
+def _preparer(cellule: NotebookNode, chemin: str, titre: str) -> None:
+    """Fait mener au livre les liens d’une cellule, et soigne la typographie de son texte.
+
+    Un tableau dont la légende répète le titre de la diapositive ne la montre pas.
+    """
+
+    def legender(legende: re.Match[str]) -> str:
+        return (
+            legende[0].replace(">", ' class="repetee">', 1) if legende[1] == titre else legende[0]
+        )
+
     if cellule.cell_type == "markdown":
         lignes = LIEN.sub(lambda lien: _lier(lien, chemin), cellule.source).split("\n")
         cellule.source = "\n".join(x if x.startswith("|") else insecables(x) for x in lignes)
@@ -216,7 +255,8 @@ def _preparer(cellule: NotebookNode, chemin: str) -> None:
         for genre in ("text/html", "text/markdown"):
             if genre in sortie.get("data", {}):
                 texte = sortie.data[genre]
-                sortie.data[genre] = LIEN.sub(lambda lien: _lier(lien, chemin), texte)
+                texte = LIEN.sub(lambda lien: _lier(lien, chemin), texte)
+                sortie.data[genre] = LEGENDE_DE_TABLEAU.sub(legender, texte)
 
 
 def _lier(lien: re.Match[str], page: str) -> str:
@@ -226,7 +266,7 @@ def _lier(lien: re.Match[str], page: str) -> str:
         return lien[0]
     chemin = posixpath.join(posixpath.dirname(page), cible) if cible else page
     chemin = re.sub(r"\.ipynb$", ".html", posixpath.normpath(chemin))
-    return f"{lien['avant']}../html/{chemin}{diese}{ancre}"
+    return f"{lien['avant']}{LIVRE}{chemin}{diese}{ancre}"
 
 
 def _corps(sortie: NotebookNode) -> int:
@@ -246,9 +286,31 @@ def _a_un_svg(cellule: NotebookNode) -> bool:
 
 
 def _svg(cellule: NotebookNode) -> str:
-    """Donne le dessin d’une cellule de figure."""
+    """Donne le dessin d’une cellule de figure, recadré pour l’écran."""
     dessins = (s.data["image/svg+xml"] for s in cellule.outputs if "data" in s)
-    return next(dessins)
+    return recadrer(next(dessins))
+
+
+def recadrer(dessin: str) -> str:
+    """Agrandit un schéma : du fond de la salle, ses petits textes doivent se lire.
+
+    Son cadre, l’échelle des niveaux et sa légende restent au livre : sans eux, le plus petit texte
+    fait 24 pixels sur un écran de 1920 × 1080, au lieu de 19.
+    """
+    toile = TOILE.search(dessin)
+    if not toile or not CADRE.search(dessin):
+        return dessin
+    largeur, hauteur = int(toile[1]), int(toile[2])
+    echelons = [float(y) + float(h) for y, h in ECHELON.findall(dessin)]
+    haut = max(echelons) + 2 if echelons else MARGE
+    cles = CLES.search(dessin)
+    bas = float(cles[1]) - 4 if cles else hauteur - MARGE
+    large, long = largeur - 2 * MARGE_LATERALE, bas - haut
+    dessin = CADRE.sub("", CLES.sub("", dessin))
+    return TOILE.sub(
+        f'width="{large}" height="{long:g}" viewBox="{MARGE_LATERALE} {haut:g} {large} {long:g}"',
+        dessin,
+    )
 
 
 def _figure(cellule: NotebookNode, page: str) -> NotebookNode:

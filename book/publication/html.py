@@ -35,6 +35,11 @@ def construire(racine: Path) -> None:
     rapports = dossier_execution(racine) / "rapports"
     if rapports.is_dir():
         shutil.copytree(rapports, html / "rapports")
+    # Importé ici : les diapositives se servent de ce module.
+    from publication.diapositives import a_des_diapositives, ecrire_les_jeux
+
+    if a_des_diapositives(racine):
+        ecrire_les_jeux(racine, html / "diapositives", "../")
     _verifier_rapports(html)
     mettre_en_place(html, construction / "html")
     # Un simple « jupyter-book build . » trouvera ainsi les mêmes exécutions.
@@ -96,11 +101,13 @@ def _lancer_jupyter_book(racine: Path, atelier: Path) -> None:
 
 
 def _verifier_rapports(html: Path) -> None:
-    """Vérifie que chaque rapport cité par une page est dans le livre."""
+    """Vérifie que les rapports et les diapositives que cite une page sont dans le livre."""
     for page in html.rglob("*.html"):
         if page.is_relative_to(html / "rapports"):
             continue
-        for lien in re.findall(r'href="([^"]*rapports/[^"#]+)', page.read_text(encoding="utf-8")):
+        for lien in re.findall(
+            r'href="([^"]*(?:rapports|diapositives)/[^"#]+)', page.read_text(encoding="utf-8")
+        ):
             if "://" not in lien and not (page.parent / lien).is_file():
                 raise ErreurPublication(
                     f"la page {page.relative_to(html).as_posix()} renvoie à « {lien} », "

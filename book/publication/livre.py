@@ -9,6 +9,7 @@ from typing import Any
 from publication.depot import (
     RACINE,
     ErreurPublication,
+    adresse_jupyterhub,
     ecrire,
     empreinte,
     empreinte_fichiers,
@@ -90,7 +91,7 @@ def empreinte_html(racine: Path, notebooks: list[Notebook]) -> str:
     fichiers += [racine / "_config.yml", racine / "_toc.yml", racine / "requirements" / "lock.txt"]
     fichiers += [racine / n.chemin for n in notebooks if n.chemin.startswith(CHAINE)]
     executions = [str(lire_releve(racine, n.chemin).get("empreinte")) for n in notebooks]
-    return empreinte(empreinte_fichiers(racine, fichiers), *executions)
+    return empreinte(empreinte_fichiers(racine, fichiers), adresse_jupyterhub(), *executions)
 
 
 @contextmanager

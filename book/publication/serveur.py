@@ -1,15 +1,57 @@
 """Le service local du livre construit."""
 
 import errno
+import gzip
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from publication.depot import ErreurPublication
 
+# Ce qui se compresse : le reste (images PNG, polices) l’est déjà.
+COMPRESSIBLES = {".html", ".css", ".js", ".svg", ".json", ".ipynb"}
+
 
 class Demandes(SimpleHTTPRequestHandler):
-    """Sert des fichiers sans écrire une ligne par demande."""
+    """Sert des fichiers comme le fait GitHub Pages : compressés, et 404.html à défaut.
+
+    Ce qu’on mesure ici, le poids d’une page et le temps qu’elle prend, vaut alors pour le lecteur.
+    """
+
+    protocol_version = "HTTP/1.1"
+
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        """Envoie l’en-tête ; donne le contenu, compressé s’il gagne à l’être."""
+        fichier = Path(self.translate_path(self.path))
+        if fichier.is_dir() and self.path.endswith("/"):
+            fichier /= "index.html"
+        accepte = "gzip" in self.headers.get("Accept-Encoding", "")
+        if not (accepte and fichier.suffix in COMPRESSIBLES and fichier.is_file()):
+            return super().send_head()
+        contenu = gzip.compress(fichier.read_bytes())
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", self.guess_type(fichier))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(contenu)))
+        self.end_headers()
+        return BytesIO(contenu)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Montre la page du livre à une adresse qui n’existe pas."""
+        perdue = Path(self.directory, "404.html")
+        if code != HTTPStatus.NOT_FOUND or not perdue.is_file():
+            super().send_error(code, message, explain)
+            return
+        page = perdue.read_bytes()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
 
     def log_message(self, format: str, *args: object) -> None:
         """Ne dit rien : le terminal montre l’adresse, pas le trafic."""

@@ -148,6 +148,7 @@ def construire(livre, tmp_path, monkeypatch):
         }
         monkeypatch.setitem(sys.modules, "livre", livre)
         monkeypatch.setattr(livre, "finir", lambda app, erreur: None)
+        monkeypatch.setattr(livre, "situer_le_livre", lambda app, reglages: None)
         dossier = str(tmp_path)
         with docutils_namespace():
             app = Sphinx(

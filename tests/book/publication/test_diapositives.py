@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from publication.depot import RACINE, ErreurPublication, ecrire, lire_sommaire
-from publication.diapositives import FICHIERS, GABARIT, construire_diapositives
+from publication.diapositives import FICHIERS, GABARIT, construire_diapositives, recadrer
 from publication.plan import copie_executee
 from publication.temps import ORDINAIRE
 
@@ -135,7 +135,38 @@ def test_figure_et_liens(marquer):
     )
     image = jeu.select_one("figure img")
     assert (image["src"], image["alt"]) == ("figures/fig-essai.svg", "Un carré.")
-    assert "CC BY 4.0" in jeu.select_one("figcaption").get_text()
+    assert "CC\u00a0BY\u00a04.0" in jeu.select_one("figcaption").get_text()
+
+
+def test_schema_recadre():
+    # Étant donné un schéma avec son cadre, son échelle de niveaux et sa légende
+    schema = (
+        '<svg width="1280" height="800" viewBox="0 0 1280 800">'
+        '<rect x="1" y="1" width="1278" height="798" rx="14" fill="#fff" stroke="#c6d0da"/>'
+        '<rect x="32" y="16" width="300" height="44" rx="22" fill="#1d2530"/>'
+        '<g id="noeud"/><path d="M32 728H1248" stroke="#d4dbe2" stroke-width="1.5"/>'
+        "<g><text>données</text></g></svg>"
+    )
+    # Alors il ne garde que son dessin, qui prend toute la place
+    assert recadrer(schema) == (
+        '<svg width="1240" height="662" viewBox="20 62 1240 662">'
+        '<rect x="32" y="16" width="300" height="44" rx="22" fill="#1d2530"/>'
+        '<g id="noeud"/></svg>'
+    )
+    # Et un graphique, qui n’a pas de cadre, ne change pas
+    graphique = '<svg width="613pt" height="310pt" viewBox="0 0 613 310"><g/></svg>'
+    assert recadrer(graphique) == graphique
+
+
+def test_legende_qui_repete_le_titre(marquer):
+    tableau = "<table><caption>{}</caption><tr><td>1</td></tr></table>"
+    for legende, classe in (("Un message", ["repetee"]), ("Autre chose", None)):
+        jeu = marquer(
+            {"code-0": type_de("slide", titre="Un message")},
+            **{"code-0": {"text/html": tableau.format(legende)}},
+        )
+        assert jeu.caption.get("class") == classe
+        assert jeu.caption.get_text() == legende, "Un lecteur d’écran la lit toujours."
 
 
 def test_figure_sans_credit_refusee(marquer):

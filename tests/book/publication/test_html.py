@@ -2,7 +2,8 @@
 
 import nbformat
 import pytest
-from publication.depot import ErreurPublication, ecrire
+from bs4 import BeautifulSoup
+from publication.depot import ErreurPublication, adresse_jupyterhub, ecrire
 from publication.html import construire, fusionner
 from publication.plan import copie_executee
 
@@ -61,6 +62,27 @@ def test_page_non_executee_par_papermill(execute, monkeypatch):
     # Alors Jupyter Book l’exécute lui-même, et la construction le refuse
     with pytest.raises(ErreurPublication, match="Jupyter Book a exécuté un notebook lui-même"):
         construire(execute)
+
+
+def test_bouton_de_jupyterhub(execute, monkeypatch):
+    # Étant donné l’adresse d’un JupyterHub, réglée
+    monkeypatch.setenv("LIVRE_JUPYTERHUB", "https://hub.exemple.fr/hub/user-redirect/lab/tree/p/")
+    construire(execute)
+    # Alors chaque page offre de s’y ouvrir
+    page = BeautifulSoup(
+        (execute / "_build" / "html" / "notebooks" / "41_premier.html").read_text(), "html.parser"
+    )
+    bouton = page.select_one("a.btn-jupyterhub-button")
+    assert bouton["href"] == (
+        "https://hub.exemple.fr/hub/user-redirect/lab/tree/p/notebooks/41_premier.ipynb"
+    )
+    assert bouton["title"] == "Ouvrir dans JupyterHub"
+
+
+def test_adresse_de_jupyterhub_refusee(monkeypatch):
+    monkeypatch.setenv("LIVRE_JUPYTERHUB", "hub.exemple.fr")
+    with pytest.raises(ErreurPublication, match=r"« hub\.exemple\.fr », qui n’est pas une adresse"):
+        adresse_jupyterhub()
 
 
 def test_rapport_cite_mais_absent(execute, modifier):

@@ -1,0 +1,135 @@
+"""Ce que pèsent les pages : une seule feuille de style, des scripts différés, peu d’icônes.
+
+Le thème demande neuf feuilles de style l’une après l’autre, bloque l’affichage sur une vingtaine de
+scripts et charge deux polices d’icônes entières, 270 ko, pour en montrer seize. Sur un téléphone,
+la page en devenait deux fois plus lente à paraître.
+"""
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from sphinx.errors import ExtensionError
+
+FEUILLE = "styles/livre.css"
+LIEN_DE_FEUILLE = re.compile(
+    r'[ \t]*<link (?=[^>]*rel="stylesheet")[^>]*href="([^"?]+)[^"]*"[^>]*>\n?'
+)
+PRECHARGE = re.compile(r'<link rel="preload" as="script"[^>]*>\s*')
+# Ce script-là pose la variable que lisent, sur place, ceux que le thème écrit dans la page.
+SCRIPT = re.compile(r'<script (?!defer)(?=[^>]*src="(?![^"]*documentation_options))')
+RECHERCHE = re.compile(
+    r'<script [^>]*src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\s*'
+)
+IMPORT = re.compile(r'@import "([^"]+)";')
+ADRESSE = re.compile(r"url\((?![\"']?data:)[\"']?([^)\"']+)[\"']?\)")
+POLICE = re.compile(r"(@font-face\{[^}]*?)src:url\(([^)]+)\.woff2\)[^}]*\}")
+# Une icône dans une page ou un script, et le signe que lui donne la feuille du thème.
+ICONE = re.compile(r"\bfa-([a-z-]+)")
+SIGNE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
+
+
+def alleger(sortie: Path, pages: list[Path]) -> None:
+    """Allège les pages finies du livre, et ce qu’elles chargent.
+
+    Raises:
+        ExtensionError: si le thème n’écrit plus ses pages comme il le faisait.
+    """
+    statiques = sortie / "_static"
+    textes = {page: page.read_text(encoding="utf-8") for page in pages}
+    # Une page que Sphinx n’a pas réécrite est déjà allégée.
+    textes = {page: texte for page, texte in textes.items() if FEUILLE not in texte}
+    if not textes:
+        return
+    listes = {tuple(_feuilles(sortie, page, texte)) for page, texte in textes.items()}
+    if len(listes) != 1:
+        raise ExtensionError("le thème a changé : toutes les pages n’ont pas les mêmes styles.")
+    feuilles = listes.pop()
+    feuille = statiques / FEUILLE
+    style = reduire_les_polices(
+        fondre(feuilles, feuille), feuille, icones(statiques, textes.values())
+    )
+    feuille.write_text(style, encoding="utf-8")
+    version = hashlib.sha256(style.encode()).hexdigest()[:8]
+    for page, texte in textes.items():
+        racine = posixpath.relpath(sortie.as_posix(), page.parent.as_posix())
+        lien = f'<link rel="stylesheet" href="{racine}/_static/{FEUILLE}?v={version}">\n'
+        page.write_text(simplifier(texte, lien, page.stem == "search"), encoding="utf-8")
+    for superflue in {f for f in feuilles if f != feuille}:
+        superflue.unlink()
+
+
+def _feuilles(sortie: Path, page: Path, texte: str) -> list[Path]:
+    """Donne les feuilles de style d’une page, dans l’ordre où elle les demande."""
+    return [(page.parent / lien).resolve() for lien in LIEN_DE_FEUILLE.findall(texte)]
+
+
+def fondre(feuilles: Iterable[Path], place: Path) -> str:
+    """Met bout à bout des feuilles de style, celles qu’elles importent comprises."""
+
+    def lire(feuille: Path) -> str:
+        def situer(adresse: re.Match[str]) -> str:
+            cible = (feuille.parent / adresse[1]).resolve()
+            return f"url({posixpath.relpath(cible.as_posix(), place.parent.as_posix())})"
+
+        if not feuille.is_file():
+            raise ExtensionError(f"le thème a changé : {feuille.name} est introuvable.")
+        style = ADRESSE.sub(situer, feuille.read_text(encoding="utf-8"))
+        return IMPORT.sub(lambda autre: lire((feuille.parent / autre[1]).resolve()), style)
+
+    return "\n".join(lire(feuille) for feuille in feuilles)
+
+
+def icones(statiques: Path, pages: Iterable[str]) -> set[str]:
+    """Relève les icônes que montrent les pages, et celles que les scripts du thème y ajoutent."""
+    scripts = (
+        script.read_text(encoding="utf-8") for script in (statiques / "scripts").glob("*.js")
+    )
+    return {nom for texte in (*pages, *scripts) for nom in ICONE.findall(texte)}
+
+
+def reduire_les_polices(style: str, feuille: Path, noms: set[str]) -> str:
+    """Ne garde des polices d’icônes que les signes employés.
+
+    Raises:
+        ExtensionError: si la feuille de style ne déclare plus d’icônes ou de polices.
+    """
+    signes = {
+        int(code, 16)
+        for classes, code in SIGNE.findall(style)
+        if noms & set(re.findall(r"\.fa-([\w-]+):", classes))
+    }
+    if not signes:
+        raise ExtensionError("le thème a changé : sa feuille de style ne déclare plus d’icônes.")
+
+    def reduire(declaration: re.Match[str]) -> str:
+        source = (feuille.parent / declaration[2]).resolve()
+        options = subset.Options(flavor="woff", layout_features=[], notdef_outline=True)
+        with TTFont(source.with_suffix(".ttf")) as police:
+            reducteur = subset.Subsetter(options)
+            reducteur.populate(unicodes=signes)
+            reducteur.subset(police)
+            police.flavor = "woff"
+            police.save(source.with_suffix(".woff"))
+        for ancienne in (".ttf", ".woff2"):
+            source.with_suffix(ancienne).unlink()
+        return f'{declaration[1]}src:url({declaration[2]}.woff) format("woff")}}'
+
+    style, combien = POLICE.subn(reduire, style)
+    if not combien:
+        raise ExtensionError("le thème a changé : sa feuille de style ne déclare plus de police.")
+    return style
+
+
+def simplifier(texte: str, lien: str, recherche: bool) -> str:
+    """Récrit l’en-tête d’une page : une feuille, et des scripts qui ne la retardent pas."""
+    premiere = LIEN_DE_FEUILLE.search(texte)
+    texte = texte[: premiere.start()] + lien + LIEN_DE_FEUILLE.sub("", texte[premiere.start() :])
+    texte = PRECHARGE.sub("", texte)
+    if not recherche:
+        texte = RECHERCHE.sub("", texte)
+    return SCRIPT.sub("<script defer ", texte)

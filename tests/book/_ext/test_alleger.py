@@ -1,0 +1,108 @@
+"""L’allègement des pages, sur un livre de deux pages et d’une police."""
+
+import pytest
+from alleger import alleger, simplifier
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTFont
+from sphinx.errors import ExtensionError
+
+THEME = (
+    '@font-face{font-family:Icones;src:url(../vendor/icones.woff2) format("woff2"),'
+    'url(../vendor/icones.ttf) format("truetype")}'
+    '.fa-lune:before,.fa-nuit:before{content:"\\f186"}.fa-soleil:before{content:"\\f185"}'
+)
+PAGE = """<head>
+<link href="{r}_static/styles/theme.css?digest=1" rel="stylesheet" />
+<link rel="preload" as="script" href="{r}_static/scripts/theme.js" />
+<link rel="stylesheet" type="text/css" href="{r}_static/mlops.css?v=2" />
+<script src="{r}_static/documentation_options.js"></script>
+<script>DOCUMENTATION_OPTIONS.page = 1;</script>
+<script src="{r}_static/theme.js"></script>
+<script defer src="{r}_static/tard.js"></script>
+<script src="{r}_static/searchtools.js"></script><script src="{r}searchindex.js"></script>
+</head><i class="fa-solid fa-lune"></i>"""
+
+
+def dessiner_police(fichier):
+    """Une police de deux signes, le soleil et la lune."""
+    noms = [".notdef", "soleil", "lune"]
+    police = FontBuilder(1000)
+    police.setupGlyphOrder(noms)
+    police.setupCharacterMap({0xF185: "soleil", 0xF186: "lune"})
+    police.setupGlyf({nom: TTGlyphPen(None).glyph() for nom in noms})
+    police.setupHorizontalMetrics(dict.fromkeys(noms, (500, 0)))
+    police.setupHorizontalHeader()
+    police.setupPost()
+    police.setupNameTable({"familyName": "Icones", "styleName": "Regular"})
+    police.setupOS2()
+    fichier.parent.mkdir(parents=True)
+    police.save(fichier)
+
+
+@pytest.fixture
+def livre(tmp_path):
+    """Deux pages, à deux profondeurs, deux feuilles de style et une police d’icônes."""
+    statiques = tmp_path / "_static"
+    (statiques / "styles").mkdir(parents=True)
+    (statiques / "styles" / "theme.css").write_text(f'@import "../basic.css";{THEME}')
+    (statiques / "basic.css").write_text("li{background:url(file.png)}")
+    (statiques / "mlops.css").write_text("h1{color:red}")
+    dessiner_police(statiques / "vendor" / "icones.ttf")
+    (statiques / "vendor" / "icones.woff2").write_bytes(b"")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "page.html").write_text(PAGE.format(r="../"))
+    (tmp_path / "search.html").write_text(PAGE.format(r=""))
+    return tmp_path
+
+
+def test_alleger(livre):
+    # Quand on allège le livre
+    page, recherche = livre / "book" / "page.html", livre / "search.html"
+    alleger(livre, [page, recherche])
+    # Alors les feuilles n’en font qu’une, dans l’ordre, aux adresses justes
+    style = (livre / "_static" / "styles" / "livre.css").read_text()
+    assert style.index("li{") < style.index("@font-face") < style.index("h1{")
+    assert "url(../file.png)" in style
+    assert page.read_text().count("stylesheet") == 1
+    assert 'href="../_static/styles/livre.css?v=' in page.read_text()
+    assert not (livre / "_static" / "mlops.css").exists(), "Une feuille fondue ne sert plus."
+    # Et la police n’a plus que l’icône montrée
+    with TTFont(livre / "_static" / "vendor" / "icones.woff") as police:
+        assert set(police.getBestCmap()) == {0xF186}
+    assert "url(../vendor/icones.woff) " in style
+    # Et la recherche ne se charge que sur sa page
+    assert "searchindex" not in page.read_text()
+    assert '<script defer src="searchindex.js">' in recherche.read_text()
+
+
+def test_scripts_differes():
+    page = simplifier(PAGE.format(r=""), "", False)
+    assert '<script defer src="_static/theme.js">' in page
+    assert '<script src="_static/documentation_options.js">' in page, "La page s’en sert aussitôt."
+    assert '<script defer src="_static/tard.js">' in page
+    assert "preload" not in page
+
+
+def test_une_page_deja_allegee_reste_telle_quelle(livre):
+    pages = [livre / "book" / "page.html", livre / "search.html"]
+    alleger(livre, pages)
+    avant = pages[0].read_text()
+    alleger(livre, pages)
+    assert pages[0].read_text() == avant
+
+
+@pytest.mark.parametrize(
+    ("fichier", "avant", "apres", "message"),
+    [
+        ("search.html", "mlops.css", "autre.css", "mêmes styles"),
+        ("_static/styles/theme.css", "content:", "--icone:", "ne déclare plus d’icônes"),
+        ("_static/styles/theme.css", "@font-face", "@police", "ne déclare plus de police"),
+        ("_static/styles/theme.css", "basic.css", "absente.css", "absente.css est introuvable"),
+    ],
+)
+def test_theme_qui_change(livre, fichier, avant, apres, message):
+    chemin = livre / fichier
+    chemin.write_text(chemin.read_text().replace(avant, apres))
+    with pytest.raises(ExtensionError, match=message):
+        alleger(livre, [livre / "book" / "page.html", livre / "search.html"])
