@@ -54,9 +54,11 @@ lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
 
-lock: environnement ## recalcule le verrou requirements/lock.txt d’après pyproject.toml
+lock: environnement ## recalcule les verrous de requirements d’après pyproject.toml et npm.in
 	@.venv/bin/uv pip compile --quiet pyproject.toml --extra dev --universal --no-strip-extras \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/lock.txt
+	@.venv/bin/uv pip compile --quiet requirements/npm.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/npm.txt
 	@# Sans aiodns ni pycares : leur cache d’adresses survit à un conteneur relancé.
 	@for entree in $(addprefix local/images/,$(VERROUS)); do \
 		.venv/bin/uv pip compile --quiet "$$entree" --constraint requirements/lock.txt --universal \

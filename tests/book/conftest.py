@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import threading
 
 import pytest
 from playwright.sync_api import sync_playwright
+from publication.depot import RACINE
+from publication.serveur import preparer
 
 RESEAU_COUPE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 
@@ -24,3 +27,13 @@ def navigateur():
         chromium = playwright.chromium.launch(executable_path=chemin, args=[RESEAU_COUPE])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def servi(livre):
+    """L’adresse du livre, servi comme le fait « make serve »."""
+    serveur = preparer(RACINE, 0)
+    threading.Thread(target=serveur.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{serveur.server_port}"
+    serveur.shutdown()
+    serveur.server_close()

@@ -17,11 +17,13 @@ from publication.serveur import Demandes
 
 pytestmark = pytest.mark.lent
 
-TAILLES = {"1920": (1920, 1080), "1280": (1280, 720)}
+TAILLES = {"1920": (1920, 1080), "1280": (1280, 720), "téléphone": (844, 390)}
 # En pixels, sur un écran de 1920 × 1080.
 PLUS_PETIT_TEXTE = 24
-# Les détails des schémas les plus chargés : même en plein écran, ils n’atteindraient que 21.
-PLUS_PETIT_D_UN_SCHEMA = 19
+# La taille d’un texte dans un schéma, puis dans un graphique de matplotlib, dont les lettres sont
+# des tracés.
+TEXTE_DE_SCHEMA = re.compile(r'font-size="([\d.]+)"')
+TEXTE_DE_GRAPHIQUE = re.compile(r'<g [^>]*transform="[^"]*scale\(([\d.]+) -\1\)')
 ANGLAIS = (
     *("slide", "Slide", "Next", "Previous", "Fullscreen", "Keyboard", "Jump", "Pause", "ACTION"),
     *("Speaker", "Upcoming", "Time", "Click", "Notes only", "Layout", "Loading", "Pacing"),
@@ -49,6 +51,20 @@ RELEVE = """() => {
     texte: Math.min(...textes.map((e) => parseFloat(getComputedStyle(e).fontSize))),
     image: image && {fichier: image.getAttribute("src"), agrandi, alt: image.alt},
     notes: section.querySelector("aside.notes")?.innerText ?? "",
+  };
+}"""
+
+
+# L’élément qui a le focus : est-il sur la diapositive montrée, caché, entouré d’un trait ?
+FOCUS = """() => {
+  const e = document.activeElement, section = e.closest("section"), style = getComputedStyle(e);
+  const ici = section !== null && section === Reveal.getCurrentSlide();
+  return {
+    nom: e.outerHTML.slice(0, 80),
+    ici,
+    cache: section !== null && !ici,
+    visible: e === document.body
+      || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0),
   };
 }"""
 
@@ -143,14 +159,33 @@ def test_rien_n_est_coupe(releves, taille):
     assert fautives == [], "Ces diapositives débordent de l’écran."
 
 
+def test_telephone_tenu_droit(navigateur, adresses):
+    # Étant donné un téléphone tenu droit, où reveal.js fait défiler les diapositives
+    page = navigateur.new_page(viewport={"width": 390, "height": 844})
+    page.goto(adresses["fichier"], wait_until="networkidle")
+    page.wait_for_selector(".reveal-scroll")
+    # Alors elles ne débordent pas en largeur, et se voient toutes
+    largeur = page.evaluate("document.documentElement.scrollWidth")
+    cachees = page.evaluate(
+        "[...document.querySelectorAll('section[id]')].filter((s) => !s.checkVisibility("
+        "{visibilityProperty: true})).length"
+    )
+    page.close()
+    assert largeur <= 390
+    assert cachees == 0
+
+
 def test_les_textes_se_lisent_du_fond_de_la_salle(releves, jeu):
     for releve in releves("1920"):
         assert releve["texte"] >= PLUS_PETIT_TEXTE, f"{releve['id']} : {releve['texte']} pixels."
         if releve["image"]:
             dessin = (jeu.parent / releve["image"]["fichier"]).read_text(encoding="utf-8")
-            tailles = [float(t) for t in re.findall(r'font-size="([\d.]+)"', dessin)]
-            petit = min(tailles, default=PLUS_PETIT_TEXTE) * releve["image"]["agrandi"]
-            assert petit >= PLUS_PETIT_D_UN_SCHEMA, f"{releve['id']} : {petit:.0f} pixels."
+            tailles = [float(taille) for taille in TEXTE_DE_SCHEMA.findall(dessin)]
+            # Un point de matplotlib fait 4/3 de pixel, et un texte de 12 points est dessiné à 0,12.
+            tailles += [float(t) * 100 * 4 / 3 for t in TEXTE_DE_GRAPHIQUE.findall(dessin)]
+            assert tailles, f"{releve['id']} : aucun texte reconnu dans la figure."
+            petit = min(tailles) * releve["image"]["agrandi"]
+            assert petit >= PLUS_PETIT_TEXTE, f"{releve['id']} : {petit:.1f} pixels."
 
 
 def test_chaque_diapositive_a_un_titre_des_notes_et_des_textes_de_remplacement(releves):
@@ -176,6 +211,22 @@ def test_au_clavier(ouvrir, adresses):
     assert page.evaluate("Reveal.isOverview()")
     page.keyboard.press("Escape")
     assert not page.evaluate("Reveal.isOverview()")
+
+
+def test_seule_la_diapositive_montree_prend_le_focus(ouvrir, adresses):
+    # Étant donné une diapositive qui a des liens
+    page = ouvrir(adresses["fichier"])
+    page.keyboard.press("ArrowRight")
+    liens = page.locator("section.present section.present a, section.present > a").count()
+    assert liens, "Cette diapositive n’a pas de lien : le test ne vérifie rien."
+    # Quand on la parcourt avec la touche de tabulation
+    vus = []
+    for _ in range(liens + 6):
+        page.keyboard.press("Tab")
+        vus.append(page.evaluate(FOCUS))
+    # Alors le focus passe par ses liens, se voit, et ne va pas sur une diapositive cachée
+    assert sum(vu["ici"] for vu in vus) >= liens
+    assert [vu for vu in vus if vu["cache"] or not vu["visible"]] == []
 
 
 def test_aide_en_francais(ouvrir, adresses):
@@ -207,16 +258,23 @@ def test_vue_de_l_orateur(ouvrir, adresses):
 
 
 def test_liens_vers_le_livre(jeu, livre):
+    # Étant donné le jeu, seul et dans le livre
+    perdus = [*liens_perdus(jeu), *liens_perdus(livre / "diapositives" / "index.html")]
+    assert perdus == [], "Des liens des diapositives ne mènent nulle part."
+
+
+def liens_perdus(jeu):
+    """Les liens d’un jeu de diapositives dont la page ou l’ancre n’existe pas."""
     document = BeautifulSoup(jeu.read_text(encoding="utf-8"), "html.parser")
     perdus = []
     for lien in document.select("section a[href]"):
         partie = urlsplit(lien["href"])
-        if not partie.scheme:
+        if not partie.scheme or partie.scheme == "livre":
             cible = (jeu.parent / unquote(partie.path)).resolve()
             ancre = f'id="{unquote(partie.fragment)}"' if partie.fragment else ""
             if not cible.is_file() or ancre not in cible.read_text(encoding="utf-8"):
                 perdus.append(lien["href"])
-    assert perdus == []
+    return perdus
 
 
 def test_pdf(jeu, livre):

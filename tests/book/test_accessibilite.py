@@ -1,0 +1,85 @@
+"""L’accessibilité : axe-core sur chaque page et chaque diapositive, en clair et en sombre."""
+
+import pytest
+from publication.depot import RACINE, lire_sommaire
+from publication.outils_web import charger_axe, defauts
+
+# Ce que change le mode sombre : les couleurs, et rien d’autre.
+SOMBRE = ["color-contrast", "link-in-text-block"]
+CHAPITRES = [page.rsplit(".", 1)[0] + ".html" for page in lire_sommaire(RACINE)]
+PAGES = [*CHAPITRES, "search.html?q=modele", "404.html"]
+# Assez haut pour que tout le sommaire se voie : axe ne juge pas le contraste de ce qui est caché.
+HAUTE = {"width": 1280, "height": 2400}
+TELEPHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def ouvrir(navigateur, servi):
+    """Ouvre une page du livre, axe-core chargé."""
+    contextes = []
+
+    def ouvrir(nom, taille, mode="light"):
+        contextes.append(navigateur.new_context(locale="fr-FR", viewport=taille, color_scheme=mode))
+        page = contextes[-1].new_page()
+        page.goto(f"{servi}/{nom}", wait_until="networkidle")
+        charger_axe(page, RACINE)
+        return page
+
+    yield ouvrir
+    for contexte in contextes:
+        contexte.close()
+
+
+@pytest.mark.parametrize("nom", PAGES)
+def test_chaque_page(ouvrir, nom):
+    # Étant donné une page en clair, son code déplié
+    page = ouvrir(nom, HAUTE)
+    page.evaluate("document.querySelectorAll('details').forEach((repli) => (repli.open = true))")
+    assert defauts(page) == [], f"{nom} a des défauts d’accessibilité."
+    # Quand elle passe en sombre
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("[undefined, 'dark'].includes(document.documentElement.dataset.theme)")
+    # Alors seules les couleurs ont changé, et elles contrastent autant
+    assert defauts(page, SOMBRE) == [], f"{nom} manque de contraste en sombre."
+
+
+@pytest.mark.parametrize(("mode", "regles"), [("light", None), ("dark", SOMBRE)])
+def test_chaque_diapositive(ouvrir, mode, regles):
+    # L’atelier a toutes les diapositives ; les autres versions en prennent une partie.
+    page = ouvrir("diapositives/atelier.html", {"width": 1920, "height": 1080}, mode)
+    trouves = defauts(page, regles)
+    for _ in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("() => { while (Reveal.availableFragments().next) Reveal.next(); }")
+        nom = page.evaluate("Reveal.getCurrentSlide().id")
+        trouves += [f"{nom} : {d}" for d in defauts(page, regles, f"[id='{nom}']")]
+        page.evaluate("Reveal.next()")
+    assert page.evaluate("Reveal.isLastSlide()")
+    assert trouves == [], "Des diapositives ont des défauts d’accessibilité."
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_ce_qui_s_ouvre(ouvrir, mode):
+    # Étant donné le livre sur un téléphone, où le sommaire et le plan s’ouvrent par-dessus la page
+    page = ouvrir("book/accueil.html", TELEPHONE, mode)
+    trouves = {}
+    for bouton in (
+        ".primary-toggle",
+        ".secondary-toggle",
+        ".article-header-buttons .search-button",
+        ".dropdown-source-buttons > button",
+        ".dropdown-download-buttons > button",
+    ):
+        # Quand on ouvre chaque panneau
+        page.click(bouton)
+        # Alors il est accessible ; axe ne sait rien de la page qu’il couvre en partie
+        trouves[bouton] = defauts(page, douteux=False)
+        page.keyboard.press("Escape")
+    assert {bouton: t for bouton, t in trouves.items() if t} == {}
+
+
+def test_aide_des_diapositives(ouvrir):
+    page = ouvrir("diapositives/index.html", {"width": 1280, "height": 720})
+    page.keyboard.press("?")
+    page.wait_for_selector(".r-overlay-help")
+    trouves = defauts(page, dans=".r-overlay-help", douteux=False)
+    assert trouves == [], "L’aide du clavier n’est pas accessible."
