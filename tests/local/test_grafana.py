@@ -6,11 +6,13 @@ un Grafana. Leurs requêtes, elles, sont exécutées par un vrai Prometheus.
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
 import requests
 import yaml
+from mlops_demo.features import CATEGORIES, NOMBRES
 
 LOCAL = Path(__file__).resolve().parents[2] / "local"
 TABLEAUX = {
@@ -58,10 +60,30 @@ def test_une_mesure_precalculee_existe():
     assert lues <= connues
 
 
+@pytest.fixture(scope="module")
+def trafic(pile):
+    """Une demi-minute de demandes au service, bonnes et mauvaises : les courbes ont de quoi."""
+    colonnes = ["flight_id", *CATEGORIES, *NOMBRES]
+    lignes = pile.lire(f"SELECT {', '.join(colonnes)} FROM demo_production.features LIMIT 50")
+    vols = [dict(zip(colonnes, ligne, strict=True)) for ligne in lignes]
+    adresse, fin = f"{pile.adresse('api')}/predict", time.monotonic() + 30
+    while time.monotonic() < fin:
+        for vol in vols:
+            assert requests.post(adresse, json={"vols": [vol]}, timeout=30).ok
+        mauvais = {"vols": [vols[0] | {"origin": "Paris"}]}
+        assert requests.post(adresse, json=mauvais, timeout=30).status_code == 422
+
+
 @pytest.mark.local
 @pytest.mark.parametrize(("ou", "expression"), REQUETES, ids=lambda v: str(v)[:60])
-def test_chaque_requete_est_comprise_du_vrai_prometheus(pile, ou, expression):
-    reponse = requests.post(
-        f"{pile.adresse('prometheus')}/api/v1/query", {"query": expression}, timeout=30
-    )
-    assert reponse.json()["status"] == "success", reponse.text
+def test_chaque_panneau_a_de_quoi_montrer(pile, trafic, ou, expression):
+    """Chaque requête, exécutée par le vrai Prometheus, rend des valeurs."""
+    api = f"{pile.adresse('prometheus')}/api/v1/query"
+    limite = time.monotonic() + 60
+    while True:
+        reponse = requests.post(api, {"query": expression}, timeout=30).json()
+        assert reponse["status"] == "success", reponse
+        if reponse["data"]["result"] or time.monotonic() > limite:
+            break
+        time.sleep(1)
+    assert reponse["data"]["result"], f"{ou} : aucune valeur pour {expression}"
