@@ -6,11 +6,13 @@ from publication.depot import RACINE
 
 @pytest.fixture
 def page_avec(navigateur, tmp_path):
-    """Rend de quoi ouvrir une page faite d’un morceau de HTML et d’un script du livre."""
+    """Rend de quoi ouvrir une page faite d’un morceau de HTML, d’un script et du style du livre."""
+    assets = RACINE / "book" / "assets"
 
     def composer(html, script):
-        adresse = (RACINE / "book" / "assets" / script).as_uri()
-        tete = f'<html lang="fr"><meta charset="utf-8"><script src="{adresse}"></script>'
+        tete = '<html lang="fr"><meta charset="utf-8"><title>Essai</title>'
+        tete += f'<link rel="stylesheet" href="{(assets / "mlops.css").as_uri()}">'
+        tete += f'<script src="{(assets / script).as_uri()}"></script>'
         fichier = tmp_path / "page.html"
         fichier.write_text(f"<!DOCTYPE html>{tete}{html}", encoding="utf-8")
 
