@@ -6,10 +6,10 @@
 MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do command -v $$p > /dev/null && echo $$p && break; done)
 VENV := .venv/bin/python
-VERROUS := uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in
+VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in)
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench clean check up down test-local
+.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench clean check up swarm down test-local
 
 aide: ## affiche cette liste
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -60,7 +60,7 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 	@.venv/bin/uv pip compile --quiet requirements/npm.in --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/npm.txt
 	@# Sans aiodns ni pycares : leur cache d’adresses survit à un conteneur relancé.
-	@for entree in $(addprefix local/images/,$(VERROUS)); do \
+	@for entree in $(VERROUS); do \
 		.venv/bin/uv pip compile --quiet "$$entree" --constraint requirements/lock.txt --universal \
 			--no-emit-package aiodns --no-emit-package pycares --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header -o "$${entree%.in}.txt" || exit 1; \
@@ -72,6 +72,8 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 			--python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			-o local/images/$$1/requirements.txt || exit 1; \
 	done
+	@.venv/bin/uv pip compile --quiet tests/local/outils.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o tests/local/outils.txt
 
 bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)
 	@$(VENV) -m benchmarks
@@ -82,6 +84,9 @@ check: ## vérifie Docker, la mémoire, le disque et les ports avant make up
 
 up: ## construit et lance les outils sur cette machine, avec Docker Compose
 	@"$(PYTHON)" local/lancer.py demarrer
+
+swarm: ## construit et déploie les mêmes outils avec Docker Swarm
+	@"$(PYTHON)" local/lancer.py essaim
 
 down: ## arrête les outils ; DATA=1 efface aussi leurs données
 	@"$(PYTHON)" local/lancer.py arreter $(if $(DATA),--donnees)

@@ -160,8 +160,8 @@ def verifier_port(nom: str, adresse: str, port: int, projet: str) -> str:
         try:
             essai.bind((adresse, port))
         except OSError as erreur:
-            conteneur = _conteneur_sur(port)
-            if conteneur.startswith((f"{projet}-", f"{projet}_")):
+            conteneur, sa_pile = _conteneur_sur(port)
+            if sa_pile == projet:
                 return f"port {port} : déjà le nôtre ({conteneur})"
             tenant = f"le conteneur {conteneur}" if conteneur else _processus_sur(port)
             if not tenant:
@@ -176,9 +176,13 @@ def verifier_port(nom: str, adresse: str, port: int, projet: str) -> str:
     return f"port {port} : libre"
 
 
-def _conteneur_sur(port: int) -> str:
-    trouve = lancer("docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
-    return trouve.stdout.strip().split("\n")[0]
+def _conteneur_sur(port: int) -> tuple[str, str]:
+    """Le conteneur qui publie un port et la pile dont il est, vides s’il n’y en a pas."""
+    pile = '{{.Label "com.docker.compose.project"}}{{.Label "com.docker.stack.namespace"}}'
+    format_ = ("--format", "{{.Names}}|" + pile)
+    trouve = lancer("docker", "ps", "--filter", f"publish={port}", *format_).stdout
+    nom, _, pile = trouve.strip().split("\n")[0].partition("|")
+    return nom, pile
 
 
 def _processus_sur(port: int) -> str:
@@ -388,31 +392,175 @@ def annoncer() -> None:
     print("Cartes à imprimer : local/secrets/cartes.html")
 
 
+# --- make swarm -------------------------------------------------------------------------------
+
+
+def fichiers_swarm() -> list[str]:
+    """Les fichiers de la pile : le maillage demande IPVS, que tous les noyaux n’ont pas."""
+    maillage = Path("/proc/net/ip_vs").exists() or not sys.platform.startswith("linux")
+    return ["common.yaml", "swarm.yaml", f"swarm-{'maillage' if maillage else 'sans-ipvs'}.yaml"]
+
+
+def environnement_swarm(valeurs: dict[str, str]) -> dict[str, str]:
+    """« docker stack » ne lit ni .env ni les profils, et une configuration ne change que de nom."""
+    outils = sorted((*LOCAL.glob("prometheus/*"), *LOCAL.glob("grafana/**/*.*")))
+    repliques_voulues = {
+        f"REPLIQUES_{outil.upper()}": "1" if outil in profils(valeurs) else "0"
+        for outil in SECRET_ADMIN
+    }
+    return {
+        **os.environ,
+        **valeurs,
+        **repliques_voulues,
+        "EMPREINTE_BASES": empreinte([LOCAL / "postgres" / "10_bases.sh"]),
+        "EMPREINTE_OUTILS": empreinte(outils),
+    }
+
+
+def empreinte(fichiers: list[Path]) -> str:
+    """Empreinte courte de fichiers."""
+    contenus = b"".join(fichier.read_bytes() for fichier in fichiers)
+    return hashlib.sha256(contenus).hexdigest()[:12]
+
+
+def initialiser_swarm() -> None:
+    """Fait de cette machine un gestionnaire de Swarm, et du nœud celui des données.
+
+    Raises:
+        Probleme: si la machine est un simple nœud d’un Swarm.
+    """
+    infos = json.loads(lancer("docker", "info", "--format", "{{json .Swarm}}").stdout)
+    if infos["LocalNodeState"] == "inactive":
+        ici = ("--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
+        docker("swarm", "init", *ici)
+    elif not infos["ControlAvailable"]:
+        raise Probleme(
+            "Cette machine n’est qu’un nœud du Swarm : lancez « make swarm » sur un gestionnaire."
+        )
+    filtre = ("--filter", "node.label=mlops.donnees=oui")
+    if not lancer("docker", "node", "ls", "--quiet", *filtre).stdout.strip():
+        noeud = json.loads(lancer("docker", "info", "--format", "{{json .Swarm}}").stdout)["NodeID"]
+        docker("node", "update", "--label-add", "mlops.donnees=oui", noeud)
+
+
+def essaim() -> None:
+    """Vérifie, prépare, construit, déploie sur Swarm, attend, et donne les adresses."""
+    valeurs = preparer()
+    projet = valeurs["MLOPS_PROJET"]
+    if lancer("docker", "compose", "ps", "--quiet").stdout.strip():
+        raise Probleme("La pile tourne déjà sous Compose : « make down » d’abord.")
+    if not lancer("docker", "stack", "ls", "--format", "{{.Name}}").stdout.split().count(projet):
+        verifier()
+    initialiser_swarm()
+    docker("compose", "build", "--quiet")
+    fichiers = [mot for fichier in fichiers_swarm() for mot in ("--compose-file", fichier)]
+    options = ["--resolve-image", "never", "--prune"]
+    deploiement = subprocess.run(
+        ["docker", "stack", "deploy", *fichiers, *options, projet],
+        cwd=LOCAL,
+        env=environnement_swarm(valeurs),
+        check=False,
+    )
+    if deploiement.returncode:
+        raise Probleme("« docker stack deploy » a échoué : lisez les lignes ci-dessus.")
+    attendre_pile(projet)
+    print(f"\nJupyterHub : http://{valeurs['ADRESSE_HUB']}:{valeurs['PORT_HUB']}")
+    if "swarm-maillage.yaml" in fichiers:
+        print(f"Service    : http://{valeurs['ADRESSE']}:{valeurs['PORT_API']}/docs")
+    else:
+        print("Service    : http://api:8000, sur le réseau interne (ce noyau n’a pas IPVS)")
+    print("Cartes à imprimer : local/secrets/cartes.html")
+
+
+def repliques(projet: str) -> dict[str, tuple[int, int]]:
+    """Les répliques en marche et voulues de chaque service."""
+    sortie = lancer("docker", "stack", "services", "--format", "{{.Name}} {{.Replicas}}", projet)
+    comptes = {}
+    for ligne in sortie.stdout.splitlines():
+        nom, compte = ligne.split()[:2]
+        en_marche, voulues = compte.split("/")
+        comptes[nom.removeprefix(f"{projet}_")] = (int(en_marche), int(voulues))
+    return comptes
+
+
+def finie(projet: str, service: str) -> bool:
+    """Dit si une tâche qui ne fait que passer est allée au bout."""
+    format_ = ("--format", "{{.CurrentState}}")
+    etats = lancer("docker", "service", "ps", *format_, f"{projet}_{service}").stdout
+    return "Complete" in etats
+
+
+def attendre_pile(projet: str, limite_s: float = ATTENTE_S) -> None:
+    """Attend toutes les répliques ; montre où en sont les tâches s’il renonce.
+
+    Raises:
+        Probleme: si une réplique manque encore au bout du délai.
+    """
+    fin, vus = time.monotonic() + limite_s, {}
+    while time.monotonic() < fin:
+        comptes = repliques(projet)
+        if comptes != vus:
+            print("  " + ", ".join(f"{s} {a}/{b}" for s, (a, b) in comptes.items()), flush=True)
+        vus = comptes
+        manquent = [s for s, (a, b) in comptes.items() if a < b and not finie(projet, s)]
+        if comptes and not manquent:
+            return
+        time.sleep(2)
+    print(lancer("docker", "stack", "ps", "--no-trunc", projet).stdout)
+    raise Probleme(
+        f"Ne sont pas prêts au bout de {limite_s:.0f} s : {', '.join(manquent) or 'aucun'}. "
+        "L’état des tâches est ci-dessus."
+    )
+
+
+def retirer_pile(projet: str) -> None:
+    """Retire la pile de Swarm, et attend que ses réseaux soient libérés."""
+    piles = lancer("docker", "stack", "ls", "--format", "{{.Name}}").stdout.split()
+    if projet not in piles:
+        return
+    docker("service", "rm", f"{projet}_hub")
+    retirer_participants(projet)
+    docker("stack", "rm", projet)
+    restes = ("--quiet", "--filter", f"label=com.docker.stack.namespace={projet}")
+    fin = time.monotonic() + 120
+    while time.monotonic() < fin:
+        reseaux = lancer("docker", "network", "ls", *restes).stdout.strip()
+        if not reseaux and not lancer("docker", "ps", "--all", *restes).stdout.strip():
+            return
+        time.sleep(1)
+    raise Probleme("La pile ne finit pas de s’arrêter : relancez « make down » dans une minute.")
+
+
+def retirer_participants(projet: str) -> None:
+    """Retire les serveurs des participants, que ni Compose ni Swarm ne connaissent."""
+    etiquette = f"label=presentation-mlops.participant={projet}"
+    participants = lancer("docker", "ps", "--all", "--quiet", "--filter", etiquette).stdout.split()
+    if participants:
+        docker("rm", "--force", *participants)
+
+
 def arreter(donnees: bool) -> None:
     """Arrête tout ; efface aussi les données et les secrets si on le demande."""
     projet = reglages()["MLOPS_PROJET"]
     if not (LOCAL / ".env").exists():
         print("Rien à arrêter : local/.env n’existe pas, rien n’a été démarré d’ici.")
         return
-    etiquette = f"label=presentation-mlops.participant={projet}"
-    participants = lancer("docker", "ps", "--all", "--quiet", "--filter", etiquette).stdout.split()
-    if participants:
-        docker("rm", "--force", *participants)
     tout = ["--volumes"] if donnees else []
+    # Le hub d’abord, qui relancerait des participants.
+    docker("compose", "stop", "hub")
+    retirer_participants(projet)
+    retirer_pile(projet)
     docker("compose", "--profile", "*", "down", "--remove-orphans", *tout)
     if not donnees:
         print("Arrêté. Les données restent (« make down DATA=1 » les efface).")
         return
-    volumes = lancer("docker", "volume", "ls", "--quiet", "--filter", f"name={projet}-participant-")
-    if volumes.stdout.split():
-        docker("volume", "rm", *volumes.stdout.split())
+    for prefixe in (f"{projet}_", f"{projet}-participant-"):
+        filtre = ("--quiet", "--filter", f"name=^{prefixe}")
+        volumes = lancer("docker", "volume", "ls", *filtre).stdout.split()
+        if volumes:
+            docker("volume", "rm", *volumes)
     shutil.rmtree(LOCAL / "secrets", ignore_errors=True)
     print("Arrêté ; données, serveurs des participants et mots de passe effacés.")
-
-
-def empreinte(fichier: Path) -> str:
-    """Empreinte courte d’un fichier, pour le nom d’une configuration de Swarm."""
-    return hashlib.sha256(fichier.read_bytes()).hexdigest()[:12]
 
 
 def principal() -> int:
@@ -421,6 +569,7 @@ def principal() -> int:
     commandes = analyseur.add_subparsers(dest="commande", required=True, metavar="commande")
     commandes.add_parser("verifier", help="vérifie Docker, la mémoire, le disque et les ports")
     commandes.add_parser("demarrer", help="construit et démarre avec Compose")
+    commandes.add_parser("essaim", help="construit et déploie sur Swarm")
     arret = commandes.add_parser("arreter", help="arrête")
     arret.add_argument("--donnees", action="store_true", help="efface aussi les données")
     options = analyseur.parse_args()
@@ -428,7 +577,7 @@ def principal() -> int:
         if options.commande == "arreter":
             arreter(options.donnees)
         else:
-            {"verifier": verifier, "demarrer": demarrer}[options.commande]()
+            {"verifier": verifier, "demarrer": demarrer, "essaim": essaim}[options.commande]()
     except Probleme as probleme:
         print(f"Erreur : {probleme}", file=sys.stderr)
         return 1

@@ -101,7 +101,10 @@ def reglages(projet: str) -> dict:
             "MLOPS_TRAVAIL": f"{MAISON}/travail",
             "SANTE": "http://127.0.0.1:8888${JUPYTERHUB_SERVICE_PREFIX}api",
         },
-        "extra_create_kwargs": {"user": f"{UID}:{UID}"},
+        "extra_create_kwargs": {
+            "user": f"{UID}:{UID}",
+            "labels": {"presentation-mlops.participant": projet},
+        },
         "extra_host_config": {
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],
@@ -112,5 +115,4 @@ def reglages(projet: str) -> dict:
             "memswap_limit": os.environ["MEMOIRE_PARTICIPANT"],
             "log_config": {"type": "json-file", "config": {"max-size": "5m", "max-file": "2"}},
         },
-        "extra_labels": {"presentation-mlops.participant": projet},
     }

@@ -23,6 +23,11 @@ for outil in mlflow airflow superset; do
   creer_base "$outil" "$outil"
 done
 
+# La base d’administration n’est à personne d’autre.
+psql --username postgres --dbname postgres --quiet --set ON_ERROR_STOP=1 << 'SQL'
+REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;
+SQL
+
 # La démonstration : « production » pour le service et les traitements planifiés ; « hub » crée le
 # rôle et le schéma de chaque participant ; « superset » ne fait que lire ceux de production.
 creer_role production ""
