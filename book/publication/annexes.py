@@ -183,10 +183,9 @@ def lire_figures(racine: Path = RACINE) -> list[Figure]:
 
 
 def noms_des_outils() -> list[str]:
-    """Donne les outils du marché et ceux des schémas, sous leur nom court."""
-    noms = [ligne["outil"] for ligne in charger("outils")]
-    noms += [outil["titre"] for outil in charger("icones")["outils"].values()]
-    return list(dict.fromkeys(nom.removeprefix("Apache ") for nom in noms))
+    """Donne les outils du marché, sous leur nom court, et les services des nuages."""
+    outils = [ligne["outil"].removeprefix("Apache ") for ligne in charger("outils")]
+    return outils + charger("services")
 
 
 def lire_pages(racine: Path = RACINE) -> list[Page]:
@@ -249,9 +248,12 @@ def _resultats(cellule: dict[str, Any]) -> Iterator[str]:
 
 
 def _motif(noms: Iterable[str]) -> re.Pattern[str]:
-    """Reconnaît chaque nom entier, le plus long d’abord : « Argo CD » n’est pas « Argo »."""
+    """Reconnaît chaque nom entier, le plus long d’abord : « Argo CD » n’est pas « Argo ».
+
+    Ce qui a changé de nom se lit « ex-Vertex AI ».
+    """
     choix = "|".join(re.escape(nom) for nom in sorted(noms, key=len, reverse=True))
-    return re.compile(rf"(?<![\w-])(?P<nom>{choix})(?![\w-])")
+    return re.compile(rf"(?<![\w-])(?:ex-)?(?P<nom>{choix})(?![\w-])")
 
 
 def _lieux(pages: dict[str, list[Cellule]]) -> Iterator[Cellule]:

@@ -74,7 +74,7 @@ def test_chaque_case_cite_les_mots_de_la_definition(definition):
 
 def test_le_statut_d_un_outil_suit_la_date_de_sa_version():
     for outil in charger("outils"):
-        mois = re.search(r"\((\d\d)/(\d{4})\)", outil["version"])
+        mois = re.search(r"\((\d\d)/(\d{4})\)", str(outil["version"]))
         if mois and outil["statut"] == "vivant":
             age = (RELEVE[0] - int(mois[2])) * 12 + RELEVE[1] - int(mois[1])
             assert age < 12, f"{outil['outil']} est dit vivant, sa version a {age} mois."
@@ -84,8 +84,28 @@ def test_les_outils_sont_ranges_par_categorie():
     rang = list(dict.fromkeys(outil["categorie"] for outil in charger("outils")))
     suite = [rang.index(outil["categorie"]) for outil in charger("outils")]
     assert suite == sorted(suite), "Une catégorie est coupée en deux."
-    nuages = {ligne["categorie"] for ligne in charger("nuages")}
-    assert nuages <= set(rang), "nuages.yaml a une catégorie qu’outils.yaml n’a pas."
+    nuages = [ligne["categorie"] for ligne in charger("nuages")]
+    assert nuages == rang, "nuages.yaml et outils.yaml n’ont pas les mêmes catégories."
+
+
+def test_le_chapitre_1_decrit_les_outils_que_nomment_les_autres():
+    # Étant donné les outils des étapes, des niveaux, des principes et des schémas
+    nommes = [outil for etape in charger("outils_etapes") for outil in etape["outils"]]
+    nommes += [outil for niveau in charger("niveaux") for outil in niveau["outils"]]
+    nommes += [nom for principe in charger("principes") for nom in principe["outils"][0]["noms"]]
+    icones = {outil["titre"] for outil in charger("icones")["outils"].values()}
+    # Alors chacun a sa ligne au chapitre 1, et les schémas l’écrivent comme elle
+    decrits = [outil["outil"].removeprefix("Apache ") for outil in charger("outils")]
+    un_outil = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, decrits))})(?![\w-])")
+    inconnus = {nom for nom in nommes if not un_outil.search(nom)}
+    assert inconnus == set(), "outils.yaml ne décrit pas ces outils."
+    assert icones - set(decrits) == set(), "outils.yaml ne nomme pas ainsi ces outils."
+
+
+def test_chaque_service_est_propose_quelque_part():
+    proposes = str([charger("nuages"), [principe["outils"] for principe in charger("principes")]])
+    orphelins = [service for service in charger("services") if service not in proposes]
+    assert orphelins == [], "services.yaml nomme des services que rien ne propose."
 
 
 def test_une_etape_apparait_au_premier_niveau_de_ses_outils():

@@ -68,7 +68,7 @@ def tous_les_textes():
     for reference in references().values():
         yield f"{reference.note} {reference.licence} {'' if reference.langue else reference.titre}"
     for fichier in DONNEES.rglob("*.yaml"):
-        if fichier.stem not in {"glossaire", "icones"}:
+        if fichier.stem not in {"glossaire", "icones", "services"}:
             yield from textes_des_donnees(lire_yaml(fichier))
 
 

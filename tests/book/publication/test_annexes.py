@@ -1,13 +1,18 @@
+import re
+
 import nbformat
 import pytest
 from publication import annexes
 from publication.annexes import Entree, Entrees, Page, ancre, index_des_outils, lire_figures
 from publication.depot import ErreurPublication
-from publication.tableaux import Cellule
+from publication.tableaux import Cellule, charger
 
 LEGENDE = (
     "Les vols. Auteur : nous. Source : d’après [K](../book/annexes.ipynb#ref-K23). Licence : {}"
 )
+# Ce qui sépare les services d’une case de nuages.yaml, hors parenthèses.
+MORCEAUX = re.compile(r"(?:,| ;) (?![^(]*\))")
+SANS_OUTIL = {"que l’on installe", "ailleurs", "les outils libres, que l’on installe"}
 
 
 def poser_figure(fichier, legende):
@@ -85,6 +90,24 @@ def test_index_des_outils(monkeypatch):
         "p.ipynb",
         "p.ipynb#letape-2",
     ]
+
+
+def test_tout_outil_nomme_est_dans_l_index(monkeypatch):
+    # Étant donné les tableaux qui nomment des outils, tels que les pages les montrent
+    nuages = [v for ligne in charger("nuages") for cle, v in ligne.items() if cle != "categorie"]
+    textes = [outil["outil"] for outil in charger("outils")]
+    textes += [outil for etape in charger("outils_etapes") for outil in etape["outils"]]
+    textes += [n for p in charger("principes") for ou in p["outils"] for n in ou["noms"]]
+    textes += [morceau for texte in nuages for morceau in MORCEAUX.split(texte)]
+    resultats = [{"data": {"text/html": f"<td>{texte}</td>"}} for texte in textes]
+    cellules = [{"cell_type": "code", "source": "", "outputs": resultats}]
+    monkeypatch.setattr(annexes, "lire_pages", lambda: [Page("p.ipynb", "Chapitre 1", cellules)])
+    # Quand on fait l’index
+    noms = [entree.titre.texte for entree in index_des_outils().entrees]
+    # Alors chacun y est
+    un_nom = annexes._motif(noms)
+    absents = {t for t in textes if not un_nom.search(t) and t not in SANS_OUTIL}
+    assert absents == set(), "Ces outils ne sont pas dans l’index."
 
 
 def test_copie_executee_lue(depot):
