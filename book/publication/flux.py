@@ -612,7 +612,7 @@ def _etiqueter(fleche: Fleche, donnees: Mapping[str, Any], taille: float) -> Non
     total = large + main if devant else max(large, main)
     jeu = 14 if fleche.accent else 9
     gauche = {"droite": x + jeu, "gauche": x - jeu - total}.get(cote, x - total / 2)
-    dessus = {"dessus": y - haut - jeu + 1, "dessous": y + jeu}.get(cote, y - haut / 2)
+    dessus = {"dessus": y - haut - 8, "dessous": y + jeu}.get(cote, y - haut / 2)
     fleche.etiquette = Boite(gauche, dessus, total, haut)
     if devant:
         fleche.main = (gauche + 16, dessus + haut / 2)
@@ -652,7 +652,9 @@ def _controler_fleche(
     for noeud in noeuds:
         if any(trait.touche(noeud.boite, -2) for trait in traits):
             raise ErreurPublication(f"la {fleche.nom} traverse le nœud « {noeud.nom} ».")
-        if fleche.etiquette and fleche.etiquette.touche(noeud.boite, -1):
+        # Un texte reste aussi hors de ce qui met un nœud en évidence ; une main peut l’effleurer.
+        halo = HALO - 1 if noeud.accent and fleche.textes else -1
+        if fleche.etiquette and fleche.etiquette.touche(noeud.boite, halo):
             raise ErreurPublication(
                 f"l’étiquette de la {fleche.nom} recouvre le nœud « {noeud.nom} »."
             )

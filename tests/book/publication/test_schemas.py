@@ -346,6 +346,11 @@ def _fausser(chemin, valeur):
     return changer
 
 
+def _etiquette_sous_la_mise_en_evidence(donnees):
+    """Approche d’une étiquette un nœud en évidence, dont seul le halo la touche."""
+    donnees["noeuds"]["c"] = {"case": [2, 1], "taille": [1, 0.48], "texte": "Halo", "accent": True}
+
+
 @pytest.mark.parametrize(
     ("changer", "message"),
     [
@@ -367,6 +372,7 @@ def _fausser(chemin, valeur):
         (_fausser(["fleches", 0, "depart"], "nord"), "le côté « nord » n’existe pas"),
         (_fausser(["fleches", 0, "trait"], "ondulé"), "le trait « ondulé » n’existe pas"),
         (_fausser(["fleches", 0, "place"], 0.02), "recouvre le nœud « a »"),
+        (_etiquette_sous_la_mise_en_evidence, "recouvre le nœud « c »"),
         (_fausser(["corps"], 12), "un texte de 12 serait illisible, au moins 20"),
         (_fausser(["hauteur"], 900), "la hauteur dépasse 812 pixels"),
     ],
