@@ -1,0 +1,303 @@
+"""Les outils de local/, construits et lancés pour de vrai dans une copie du dépôt.
+
+La copie a ses propres réglages, secrets, ports et noms : ce qui tourne déjà sur la machine n’est
+pas touché. Sans moteur Docker, ces tests échouent : « .ci/moteur » en démarre un.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+import websocket
+
+RACINE = Path(__file__).resolve().parents[2]
+PROJET = "mlops-essai"
+LIMITE_S = 600
+
+sys.path.insert(0, str(RACINE / "local" / "hub"))
+import cartes  # noqa: E402 — le dossier du hub n’est sur le chemin qu’ici
+
+
+def port_libre():
+    """Un port libre de 127.0.0.1."""
+    with socket.socket() as prise:
+        prise.bind(("127.0.0.1", 0))
+        return prise.getsockname()[1]
+
+
+def patienter(condition, quoi, limite_s=120, journaux=lambda: ""):
+    """Attend qu’une condition rende quelque chose de vrai ; montre les journaux s’il renonce."""
+    fin, dernier = time.monotonic() + limite_s, None
+    while time.monotonic() < fin:
+        try:
+            if trouve := condition():
+                return trouve
+        except (requests.RequestException, psycopg.Error, OSError) as erreur:
+            dernier = erreur
+        time.sleep(0.5)
+    raise AssertionError(f"{quoi} : rien au bout de {limite_s} s ({dernier})\n{journaux()}")
+
+
+class Pile:
+    """La copie du dépôt, ses réglages, et ce qui y tourne."""
+
+    def __init__(self, dossier, **reglages):
+        self.dossier, self.local = dossier, dossier / "local"
+        self.reglages = dict(reglages)
+        modele = (self.local / ".env.exemple").read_text(encoding="utf-8")
+        for nom in re.findall(r"^(PORT_\w+)=", modele, re.MULTILINE):
+            self.reglages[nom] = str(port_libre())
+        # Les images que nous construisons, sous un nom qui n’est pas celui de l’utilisateur.
+        for nom, image in re.findall(r"^(\w+_IMAGE)=mlops/(\w+):", modele, re.MULTILINE):
+            self.reglages[nom] = f"{PROJET}/{image}:local"
+
+    def lancer(self, *commande, limite_s=900, **options):
+        """Lance une commande avec les réglages de la pile."""
+        return subprocess.run(
+            commande,
+            cwd=options.pop("cwd", self.dossier),
+            env=os.environ | self.reglages | options.pop("env", {}),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=limite_s,
+            check=False,
+            **options,
+        )
+
+    def make(self, *arguments, **options):
+        """Lance une commande du README."""
+        return self.lancer("make", *arguments, **options)
+
+    def compose(self, *arguments, **options):
+        """Lance docker compose, qui doit réussir."""
+        fait = self.lancer("docker", "compose", *arguments, cwd=self.local, **options)
+        assert fait.returncode == 0, fait.stderr
+        return fait.stdout
+
+    def conteneur(self, service):
+        """L’identifiant du conteneur d’un service."""
+        return self.compose("ps", "--all", "--quiet", service).strip()
+
+    def tuer(self, service, utilisateur="10001"):
+        """Tue net ce que lance le conteneur : « docker kill » compterait pour un arrêt voulu."""
+        tue = "kill -9 $(cat /proc/1/task/1/children)"
+        self.compose("exec", "-T", "--user", utilisateur, service, "sh", "-c", tue)
+
+    def journal_du_hub(self):
+        """La fin du journal du hub, sous Compose ou Swarm."""
+        nom = f"name=^{self.reglages['MLOPS_PROJET']}[-_]hub"
+        hub = self.lancer("docker", "ps", "--all", "--quiet", "--filter", nom).stdout.split()
+        vu = self.lancer("docker", "logs", "--tail", "30", hub[0])
+        return vu.stdout + vu.stderr
+
+    def secret(self, nom):
+        """Un secret, tel que l’administrateur le lit."""
+        return (self.local / "secrets" / nom).read_text(encoding="utf-8")
+
+    def adresse(self, service):
+        """L’adresse HTTP d’un service sur cette machine."""
+        return f"http://127.0.0.1:{self.reglages[f'PORT_{service.upper()}']}"
+
+    def base(self, role, mot_de_passe, nom="demo"):
+        """Une connexion à Postgres."""
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.reglages["PORT_POSTGRES"],
+            user=role,
+            password=mot_de_passe,
+            dbname=nom,
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def lire(self, requete, *parametres, base="demo"):
+        """Le résultat d’une requête de l’administrateur."""
+        with self.base("postgres", self.secret("mot_de_passe_postgres"), base) as connexion:
+            return connexion.execute(requete, parametres).fetchall()
+
+
+class Participant:
+    """Une session HTTP sur JupyterHub."""
+
+    def __init__(self, adresse, nom):
+        self.adresse, self.nom, self.http = adresse, nom, requests.Session()
+
+    def se_connecter(self, mot_de_passe):
+        """Envoie le formulaire de connexion ; rend la réponse."""
+        page = self.http.get(f"{self.adresse}/hub/login", timeout=30)
+        assert "Entrez avec votre carte" in page.text, "la page de connexion n’est pas en français"
+        return self.http.post(
+            f"{self.adresse}/hub/login",
+            data={"username": self.nom, "password": mot_de_passe, "_xsrf": self._xsrf("/hub/")},
+            allow_redirects=False,
+            timeout=30,
+        )
+
+    def _xsrf(self, chemin):
+        return next(c.value for c in self.http.cookies if c.name == "_xsrf" and c.path == chemin)
+
+    def demander_le_serveur(self):
+        """Demande son serveur ; rend la réponse du hub."""
+        return self.http.post(
+            f"{self.adresse}/hub/api/users/{self.nom}/server",
+            headers={"X-XSRFToken": self._xsrf("/hub/"), "Referer": f"{self.adresse}/hub/home"},
+            timeout=LIMITE_S,
+        )
+
+    def serveur_pret(self):
+        """Dit si le serveur du participant répond, une fois la connexion reconnue de lui."""
+        page = self.http.get(f"{self.adresse}/user/{self.nom}/lab", timeout=60)
+        return page.ok and f"/user/{self.nom}/lab" in page.url
+
+    def api(self, chemin, methode="GET", **options):
+        """Appelle l’API du serveur du participant."""
+        prefixe = f"/user/{self.nom}/"
+        return self.http.request(
+            methode,
+            f"{self.adresse}{prefixe}api/{chemin}",
+            headers={"X-XSRFToken": self._xsrf(prefixe)},
+            timeout=60,
+            **options,
+        )
+
+    def executer(self, code, limite_s=LIMITE_S):
+        """Exécute du code dans un noyau neuf ; rend ce qu’il écrit, erreurs comprises."""
+        noyau = self.api("kernels", "POST", json={"name": "python3"}).json()["id"]
+        prefixe = f"{self.adresse.replace('http', 'ws', 1)}/user/{self.nom}"
+        cookies = "; ".join(f"{c.name}={c.value}" for c in self.http.cookies if c.name != "_xsrf")
+        canal = websocket.create_connection(
+            f"{prefixe}/api/kernels/{noyau}/channels", cookie=cookies, timeout=limite_s
+        )
+        try:
+            return _dialoguer(canal, code)
+        finally:
+            canal.close()
+            self.api(f"kernels/{noyau}", "DELETE")
+
+
+def _dialoguer(canal, code):
+    identifiant = uuid.uuid4().hex
+    entete = {"msg_id": identifiant, "msg_type": "execute_request", "session": identifiant}
+    entete |= {"username": "", "version": "5.3", "date": ""}
+    contenu = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+    demande = {"header": entete, "parent_header": {}, "metadata": {}, "content": contenu}
+    canal.send(json.dumps({**demande, "channel": "shell", "buffers": []}))
+    sortie, fini = [], set()
+    while fini != {"execute_reply", "idle"}:
+        message = json.loads(canal.recv())
+        if message["parent_header"].get("msg_id") != identifiant:
+            continue
+        genre, contenu = message["header"]["msg_type"], message["content"]
+        if genre == "stream":
+            sortie.append(contenu["text"])
+        elif genre == "error":
+            sortie.append("\n".join(contenu["traceback"]))
+        elif genre == "execute_reply":
+            fini.add("execute_reply")
+        elif genre == "status" and contenu["execution_state"] == "idle":
+            fini.add("idle")
+    return "".join(sortie)
+
+
+def copier_le_depot(dossier):
+    """Copie ce que git suit, et ce qui n’est pas encore suivi, sans ce qui est ignoré."""
+    noms = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard"],
+        cwd=RACINE,
+        capture_output=True,
+        check=True,
+    ).stdout.decode("utf-8")
+    for nom in filter(None, noms.split("\0")):
+        if (RACINE / nom).is_file():
+            (dossier / nom).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(RACINE / nom, dossier / nom)
+    return dossier
+
+
+@pytest.fixture(scope="session")
+def moteur():
+    """Un moteur Docker qui répond."""
+    essai = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    assert essai.returncode == 0, "aucun moteur Docker ne répond : lancez « sudo .ci/moteur »"
+
+
+@pytest.fixture(scope="session")
+def fabriquer_pile(tmp_path_factory):
+    """Fabrique une pile à lancer, dans une copie neuve du dépôt."""
+
+    def fabriquer(projet):
+        return Pile(copier_le_depot(tmp_path_factory.mktemp("depot")), MLOPS_PROJET=projet)
+
+    return fabriquer
+
+
+@pytest.fixture(scope="session")
+def pile(moteur, fabriquer_pile):
+    """Le cœur, lancé par « make up » dans une copie neuve du dépôt."""
+    pile = fabriquer_pile(PROJET)
+    lance = pile.make("up")
+    pile.sortie_de_up = lance.stdout + lance.stderr
+    try:
+        assert lance.returncode == 0, pile.sortie_de_up[-6000:]
+        yield pile
+    finally:
+        pile.make("down", "DATA=1", limite_s=180)
+
+
+def _inviter_sur(pile):
+    """Rend de quoi connecter un participant par sa carte et attendre son serveur."""
+    connus = {}
+
+    def inviter(nom):
+        if nom not in connus:
+            participant = Participant(pile.adresse("hub"), nom)
+            reponse = participant.se_connecter(cartes.mot_de_passe(pile.secret("cle_cartes"), nom))
+            assert reponse.status_code == 302, "la carte est refusée"
+            reponse = participant.demander_le_serveur()
+            assert reponse.ok, f"{reponse.text}\n{pile.journal_du_hub()}"
+            patienter(
+                participant.serveur_pret, f"le serveur de {nom}", journaux=pile.journal_du_hub
+            )
+            connus[nom] = participant
+        return connus[nom]
+
+    return inviter
+
+
+@pytest.fixture(scope="session")
+def inviter_sur():
+    """Connecte des participants à une pile donnée."""
+    return _inviter_sur
+
+
+@pytest.fixture(scope="session")
+def inviter(pile):
+    """Connecte des participants à la pile de Compose."""
+    return _inviter_sur(pile)
+
+
+@pytest.fixture(scope="session")
+def attendre():
+    """Attend qu’une condition soit vraie, dans une limite."""
+    return patienter
+
+
+@pytest.fixture
+def nouveau_venu(pile):
+    """Fabrique un participant qui n’est pas connecté ; ``carte`` donne le mot de passe d’un nom."""
+
+    def nouveau(nom):
+        return Participant(pile.adresse("hub"), nom)
+
+    nouveau.carte = lambda nom: cartes.mot_de_passe(pile.secret("cle_cartes"), nom)
+    return nouveau

@@ -1,0 +1,310 @@
+"""Le cœur sous Docker Compose : une salle s’en sert, quelqu’un y fouille, des pannes viennent."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+
+import psycopg
+import pytest
+import requests
+
+pytestmark = pytest.mark.local
+
+NOTEBOOKS = """
+import os, papermill
+from mlops_demo.session import session
+with session():
+    for nom in ("41_donnees", "42_entrainement"):
+        papermill.execute_notebook(
+            os.path.expanduser(f"~/demonstration/{nom}.ipynb"),
+            f"{os.environ['MLOPS_TRAVAIL']}/{nom}.ipynb", progress_bar=False)
+        print("fait", nom)
+"""
+
+
+def inspecter(*identifiants):
+    """Ce que « docker inspect » dit de conteneurs."""
+    return json.loads(
+        subprocess.run(["docker", "inspect", *identifiants], capture_output=True, check=True).stdout
+    )
+
+
+def conteneurs(pile):
+    """Les conteneurs de la pile et ceux des participants."""
+    projet = pile.reglages["MLOPS_PROJET"]
+    trouves = pile.lancer("docker", "ps", "--all", "--quiet", "--filter", f"name=^{projet}-")
+    return inspecter(*trouves.stdout.split())
+
+
+def mlflow(pile, chemin, **parametres):
+    """Une réponse de l’API de MLflow."""
+    adresse = f"{pile.adresse('mlflow')}/api/2.0/mlflow/{chemin}"
+    return requests.get(adresse, params=parametres, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def demonstration(inviter):
+    """Un participant qui joue les deux premiers notebooks ; rend ce qu’il a vu."""
+    return inviter("invite01").executer(NOTEBOOKS)
+
+
+def test_make_up_dit_ou_aller(pile):
+    for service in ("hub", "api", "mlflow"):
+        assert pile.adresse(service) in pile.sortie_de_up
+    assert "local/secrets/cartes.html" in pile.sortie_de_up
+
+
+def test_les_cartes_s_impriment_toutes_differentes(pile):
+    page = (pile.local / "secrets" / "cartes.html").read_text(encoding="utf-8")
+    cartes = re.findall(r"<b>(\w+)</b><code>([a-z2-7]{4}(?:-[a-z2-7]{4}){2})</code>", page)
+    assert [nom for nom, _ in cartes] == ["orateur", *(f"invite{i:02d}" for i in range(1, 31))]
+    assert len({secret for _, secret in cartes}) == len(cartes)
+
+
+@pytest.mark.parametrize("nom", ["invite02", "inconnu", "postgres"])
+def test_la_carte_d_un_autre_n_ouvre_rien(pile, nouveau_venu, nom):
+    carte_de_invite01 = nouveau_venu.carte("invite01")
+    reponse = nouveau_venu(nom).se_connecter(carte_de_invite01)
+    assert reponse.status_code == 403
+    assert "relisez votre carte" in reponse.text
+
+
+def test_l_orateur_administre_et_lui_seul(pile, nouveau_venu):
+    for nom, attendu in (("orateur", 200), ("invite05", 403)):
+        personne = nouveau_venu(nom)
+        assert personne.se_connecter(nouveau_venu.carte(nom)).status_code == 302
+        page = personne.http.get(f"{pile.adresse('hub')}/hub/admin", timeout=30)
+        assert page.status_code == attendu, f"{nom} : {page.status_code}"
+
+
+def test_un_participant_ecrit_dans_sa_base_et_dans_mlflow(pile, demonstration):
+    assert "fait 42_entrainement" in demonstration, demonstration
+    ((vols,),) = pile.lire("SELECT count(*) FROM demo_invite01.flights")
+    assert vols > 300_000, "les vols ne sont pas dans le schéma du participant"
+    experience = mlflow(pile, "experiments/get-by-name", experiment_name="retard-vol/invite01")
+    assert experience.ok, experience.text
+    assert experience.json()["experiment"]["artifact_location"].startswith("mlflow-artifacts:")
+    modele = mlflow(pile, "registered-models/get", name="retard-vol-invite01")
+    assert modele.json()["registered_model"]["aliases"][0]["alias"] in ("champion", "challenger")
+
+
+def test_personne_ne_lit_ni_ne_casse_les_tables_d_un_autre(pile, inviter, demonstration):
+    tentatives = [
+        "SELECT count(*) FROM demo_invite01.flights",
+        "DROP TABLE demo_invite01.flights",
+        "DROP SCHEMA demo_invite01 CASCADE",
+        "INSERT INTO demo_invite01.journal DEFAULT VALUES",
+        "TRUNCATE demo_production.predictions",
+        "SELECT count(*) FROM demo_production.predictions",
+        "CREATE SCHEMA demo_invite03",
+        "CREATE TABLE public.piege (a int)",
+        "CREATE ROLE complice LOGIN",
+        "ALTER ROLE invite01 PASSWORD 'vole'",
+        "SET ROLE invite01",
+        "GRANT invite01 TO invite02",
+        "SELECT pg_read_file('/run/secrets/mot_de_passe_postgres')",
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+        "SELECT rolpassword FROM pg_authid",
+    ]
+    code = f"""
+import sqlalchemy as sa
+from mlops_demo import base
+moteur = sa.create_engine(base.url(), isolation_level="AUTOCOMMIT")
+for tentative in {tentatives!r}:
+    with moteur.connect() as connexion:
+        try:
+            connexion.exec_driver_sql(tentative)
+            print("PASSÉ", tentative)
+        except sa.exc.DBAPIError as refus:
+            print("refusé", type(refus.orig).__name__)
+for nom in ("mlflow", "superset", "airflow", "postgres"):
+    try:
+        sa.create_engine(sa.make_url(base.url()).set(database=nom)).connect()
+        print("PASSÉ", nom)
+    except sa.exc.OperationalError:
+        print("refusé", nom)
+"""
+    avant = pile.lire("SELECT count(*) FROM demo_invite01.flights")
+    sortie = inviter("invite02").executer(code)
+    passees = [ligne for ligne in sortie.splitlines() if ligne.startswith("PASSÉ")]
+    assert passees == [], sortie
+    assert sortie.count("refusé") == len(tentatives) + 4, sortie
+    assert pile.lire("SELECT count(*) FROM demo_invite01.flights") == avant
+
+
+def test_un_participant_n_atteint_ni_docker_ni_le_disque_de_l_image(inviter):
+    code = """
+import os, socket, subprocess
+print("socket", os.path.exists("/var/run/docker.sock"))
+for port in (2375, 2376):
+    print("tcp", socket.socket().connect_ex(("hub", port)) == 0)
+for chemin in ("/opt/demo/notebooks/x", "/etc/x", "/usr/local/bin/x"):
+    try:
+        open(chemin, "w"); print("écrit", chemin)
+    except OSError:
+        print("refusé")
+print("uid", os.getuid(), subprocess.run(["cat", "/proc/self/status"], capture_output=True,
+      text=True).stdout.split("CapEff:")[1].split()[0])
+"""
+    sortie = inviter("invite02").executer(code)
+    assert "True" not in sortie, sortie
+    assert "écrit" not in sortie, sortie
+    assert "uid 10001 0000000000000000" in sortie, sortie
+
+
+def test_un_participant_qui_epuise_sa_memoire_ne_gene_que_lui(pile, inviter):
+    sortie = inviter("invite02").executer(
+        "import subprocess, sys\n"
+        "code = 'tas = []\\nwhile True: tas.append(bytearray(64 << 20))'\n"
+        "print('code', subprocess.run([sys.executable, '-c', code]).returncode)"
+    )
+    assert "code -9" in sortie, "la limite de mémoire n’a rien arrêté"
+    assert "4" in inviter("invite01").executer("print(2 + 2)")
+    assert requests.get(f"{pile.adresse('mlflow')}/health", timeout=10).ok
+
+
+def test_chaque_conteneur_est_enferme(pile, inviter):
+    inviter("invite01")
+    vus = conteneurs(pile)
+    assert len(vus) >= 6, [c["Name"] for c in vus]
+    for conteneur in vus:
+        nom, hote = conteneur["Name"], conteneur["HostConfig"]
+        assert hote["ReadonlyRootfs"], f"{nom} écrit dans son image"
+        assert hote["CapDrop"] == ["ALL"], nom
+        assert "no-new-privileges:true" in hote["SecurityOpt"], nom
+        assert hote["Memory"] > 0, nom
+        assert hote["PidsLimit"] > 0, nom
+        assert not hote["Privileged"], nom
+        # Postgres démarre en root pour préparer son dossier, puis devient « postgres ».
+        assert conteneur["Config"]["User"] or "postgres" in nom, f"{nom} tourne en root"
+        socket = any("docker.sock" in m["Source"] for m in conteneur["Mounts"])
+        assert socket == ("-hub-" in nom), f"{nom} voit la socket de Docker"
+        for ports in (hote["PortBindings"] or {}).values():
+            assert [p["HostIp"] for p in ports] == ["127.0.0.1"], nom
+
+
+def test_aucun_secret_ne_fuit(pile, inviter):
+    inviter("invite01")
+    secrets = {
+        nom: pile.secret(nom)
+        for nom in (f.name for f in (pile.local / "secrets").iterdir())
+        if nom != "cartes.html"
+    }
+    assert len(secrets) >= 7
+    code = "import os; print(open(os.environ['DATABASE_PASSWORD_FILE']).read(), "
+    code += "os.environ['JUPYTERHUB_API_TOKEN'], sep='|')"
+    base, jeton = inviter("invite01").executer(code).strip().split("|")
+    secrets |= {"base du participant": base, "jeton du participant": jeton}
+    assert all(len(valeur) >= 20 for valeur in secrets.values())
+    vus = conteneurs(pile)
+    textes = {"docker inspect": json.dumps(vus)}
+    for conteneur in vus:
+        nom = conteneur["Name"]
+        journal = subprocess.run(
+            ["docker", "logs", conteneur["Id"]], capture_output=True, check=True
+        )
+        textes[f"journal de {nom}"] = (journal.stdout + journal.stderr).decode("utf-8", "replace")
+        processus = pile.lancer("docker", "top", conteneur["Id"], "-eo", "args")
+        textes[f"commandes de {nom}"] = processus.stdout
+    for image in {conteneur["Image"] for conteneur in vus}:
+        textes[f"histoire de {image}"] = pile.lancer(
+            "docker", "history", "--no-trunc", image
+        ).stdout
+        # Les couches, lues en flux.
+        sauvegarde = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
+        motifs = "\n".join(secrets.values())
+        trouve = subprocess.run(
+            ["grep", "-c", "-a", "-F", "-e", motifs],
+            stdin=sauvegarde.stdout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        sauvegarde.wait()
+        assert trouve.stdout.strip() == "0", f"un secret est dans une couche de {image}"
+    for nom, valeur in secrets.items():
+        fuites = [ou for ou, texte in textes.items() if valeur in texte]
+        assert fuites == [], f"le secret « {nom} » se lit dans : {fuites}"
+
+
+def test_un_mauvais_mot_de_passe_est_refuse(pile):
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        pile.base("production", "mauvais")
+
+
+def test_make_check_nomme_qui_tient_un_port(pile):
+    libre = pile.make("check")
+    assert libre.returncode == 0, libre.stdout + libre.stderr
+    tenant = subprocess.Popen(
+        [
+            "python3",
+            "-c",
+            "import socket,time; s=socket.create_server(('127.0.0.1', 0));"
+            "print(s.getsockname()[1], flush=True); time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = tenant.stdout.readline().strip()
+        pris = pile.make("check", env={"PORT_MLFLOW": port})
+        assert pris.returncode != 0
+        assert f"Le port {port} est pris par python3" in pris.stderr, pris.stderr
+        assert f"(processus {tenant.pid})" in pris.stderr
+        assert "PORT_MLFLOW" in pris.stderr
+    finally:
+        tenant.kill()
+        tenant.wait()
+
+
+def test_postgres_tue_net_ne_perd_rien_de_ce_qu_il_a_confirme(pile, attendre):
+    mot_de_passe = pile.secret("mot_de_passe_production")
+    with pile.base("production", mot_de_passe) as connexion:
+        connexion.execute("CREATE TABLE IF NOT EXISTS demo_production.essai (n int PRIMARY KEY)")
+    confirmes, arret = [], threading.Event()
+
+    def ecrire():
+        while not arret.is_set():
+            try:
+                with pile.base("production", mot_de_passe) as connexion:
+                    while not arret.is_set():
+                        suivant = len(confirmes)
+                        connexion.execute(
+                            "INSERT INTO demo_production.essai VALUES (%s) ON CONFLICT DO NOTHING",
+                            [suivant],
+                        )
+                        confirmes.append(suivant)
+            except psycopg.Error:
+                time.sleep(0.1)
+
+    fil = threading.Thread(target=ecrire)
+    fil.start()
+    try:
+        attendre(lambda: len(confirmes) > 200, "des écritures")
+        pile.tuer("postgres", "postgres")
+        avant = len(confirmes)
+        attendre(lambda: len(confirmes) > avant + 200, "la reprise des écritures")
+    finally:
+        arret.set()
+        fil.join(30)
+    ((relus,),) = pile.lire("SELECT count(*) FROM demo_production.essai")
+    assert relus >= len(confirmes), f"{len(confirmes) - relus} lignes confirmées sont perdues"
+
+
+def test_mlflow_tue_net_revient_avec_tout(pile, demonstration, attendre):
+    avant = mlflow(pile, "registered-models/get", name="retard-vol-invite01").json()
+    pile.tuer("mlflow")
+    attendre(lambda: mlflow(pile, "experiments/get", experiment_id="0").ok, "le retour de MLflow")
+    assert mlflow(pile, "registered-models/get", name="retard-vol-invite01").json() == avant
+
+
+def test_le_hub_tue_net_n_interrompt_personne(pile, inviter, attendre):
+    participant = inviter("invite01")
+    pile.tuer("hub")
+    attendre(
+        lambda: participant.http.get(f"{pile.adresse('hub')}/hub/home", timeout=5).ok,
+        "le retour du hub",
+    )
+    attendre(lambda: "4" in participant.executer("print(2 + 2)"), "le serveur du participant")

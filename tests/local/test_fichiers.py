@@ -1,0 +1,168 @@
+"""Les fichiers de local/ : sans défaut, et les mêmes sous Compose et sous Swarm."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.local
+
+RACINE = Path(__file__).resolve().parents[2]
+LOCAL = RACINE / "local"
+DOCKERFILES = sorted([*LOCAL.glob("images/*/Dockerfile"), *RACINE.glob(".ci/*/*/Dockerfile")])
+SWARM = ("swarm-maillage.yaml", "swarm-sans-ipvs.yaml")
+
+# Les règles que nous n’appliquons pas, et pourquoi.
+CHECKOV_IGNORE = {
+    # La version est dans l’argument PYTHON_IMAGE, que checkov ne lit pas.
+    "CKV_DOCKER_7",
+}
+# Ce que Swarm ouvrirait à tout le réseau, au lieu de 127.0.0.1 : il ne le publie pas.
+PUBLIES_SOUS_COMPOSE_SEULEMENT = {"postgres", "mlflow", "prometheus", "evidently"}
+
+
+def lancer(*commande, **options):
+    """Lance une commande dans local/ ; rend ce qu’elle a fait."""
+    return subprocess.run(
+        [str(mot) for mot in commande],
+        cwd=LOCAL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=300,
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def outils(tmp_path_factory):
+    """Les vérificateurs, installés aux empreintes de outils.txt."""
+    dossier = tmp_path_factory.mktemp("outils")
+    uv = Path(sys.executable).with_name("uv")
+    python = dossier / "bin" / "python"
+    verrou = Path(__file__).with_name("outils.txt")
+    fait = lancer(uv, "venv", "--quiet", dossier)
+    assert fait.returncode == 0, fait.stderr
+    fait = lancer(uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou)
+    assert fait.returncode == 0, fait.stderr
+    return dossier / "bin"
+
+
+@pytest.mark.parametrize("chemin", DOCKERFILES, ids=lambda c: c.parent.name)
+def test_hadolint_n_a_rien_a_redire(outils, chemin):
+    fait = lancer(outils / "hadolint", chemin)
+    assert fait.returncode == 0, fait.stdout
+
+
+def test_hadolint_voit_un_defaut(outils, tmp_path):
+    fautif = tmp_path / "Dockerfile"
+    fautif.write_text("FROM debian\nRUN cd /tmp && apt-get install curl\n", encoding="utf-8")
+    assert lancer(outils / "hadolint", fautif).returncode != 0
+
+
+def test_checkov_n_a_rien_a_redire(outils):
+    assert len(DOCKERFILES) >= 4
+    options = ["--framework", "dockerfile", "--quiet", "--compact", "--skip-download"]
+    ignore = ["--skip-check", ",".join(sorted(CHECKOV_IGNORE))]
+    fait = lancer(outils / "checkov", "--directory", ".", *options, *ignore)
+    assert fait.returncode == 0, fait.stdout
+
+
+def test_yamllint_n_a_rien_a_redire(outils):
+    regles = Path(__file__).with_name("yamllint.yaml")
+    fait = lancer(outils / "yamllint", "--strict", "--config-file", regles, ".")
+    assert fait.returncode == 0, fait.stdout
+
+
+def test_compose_suit_son_schema(outils):
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    fait = lancer(outils / "check-jsonschema", *schema, "common.yaml", "compose.yaml")
+    assert fait.returncode == 0, fait.stdout
+
+
+def reglages():
+    """Les réglages du modèle, DOCKER_GID excepté, que « make up » trouve seul."""
+    lignes = (LOCAL / ".env.exemple").read_text(encoding="utf-8").splitlines()
+    valeurs = dict(ligne.split("=", 1) for ligne in lignes if re.match(r"[A-Z_]+=", ligne))
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", **valeurs, "DOCKER_GID": "999"}
+
+
+def compose():
+    """La pile, tous outils compris, telle que Compose la lit."""
+    fait = lancer(
+        "docker", "compose", "--profile", "*", "config", "--format", "json", env=reglages()
+    )
+    assert fait.returncode == 0, fait.stderr
+    return json.loads(fait.stdout)["services"]
+
+
+def swarm(complement):
+    """La pile, telle que Swarm la lit."""
+    fichiers = [m for f in ("common.yaml", "swarm.yaml", complement) for m in ("-c", f)]
+    fait = lancer("docker", "stack", "config", *fichiers, env=reglages())
+    assert fait.returncode == 0, fait.stderr
+    return yaml.safe_load(fait.stdout)["services"]
+
+
+@pytest.mark.parametrize("complement", SWARM)
+def test_compose_et_swarm_disent_la_meme_chose(complement):
+    ici, la = compose(), swarm(complement)
+    assert set(ici) == set(la)
+    for nom, service in ici.items():
+        autre = la[nom]
+        for cle in ("image", "command", "user", "environment", "hostname", "healthcheck"):
+            assert service.get(cle) == autre.get(cle), f"{nom} : {cle} diffère"
+        for cle, champ in (("secrets", "source"), ("volumes", "target"), ("configs", "target")):
+            cotes = [sorted(v[champ] for v in s.get(cle, [])) for s in (service, autre)]
+            assert cotes[0] == cotes[1], f"{nom} : {cle} diffère"
+        assert set(service["networks"]) == set(autre["networks"]), nom
+        limites = [s["deploy"]["resources"]["limits"] for s in (service, autre)]
+        assert float(limites[0]["cpus"]) == float(limites[1]["cpus"]), nom
+        assert int(limites[0]["memory"]) == int(limites[1]["memory"]), nom
+
+
+def publies(services):
+    """Les ports publiés de chaque service."""
+    ports = {nom: s.get("ports", []) for nom, s in services.items()}
+    return {
+        nom: {(int(p["target"]), int(p["published"])) for p in vus} for nom, vus in ports.items()
+    }
+
+
+def test_compose_et_swarm_publient_les_memes_ports():
+    ici, la = publies(compose()), publies(swarm("swarm-maillage.yaml"))
+    for nom in ici:
+        attendus = set() if nom in PUBLIES_SOUS_COMPOSE_SEULEMENT else ici[nom]
+        assert la[nom] == attendus, nom
+
+
+def test_chaque_reglage_est_decrit_et_sert():
+    modele = (LOCAL / ".env.exemple").read_text(encoding="utf-8")
+    blocs = [bloc.splitlines() for bloc in modele.split("\n\n")]
+    for bloc in blocs:
+        assert bloc[0].startswith("# "), f"« {bloc[0]} » n’est pas décrit"
+    decrits = {ligne.split("=")[0] for bloc in blocs for ligne in bloc if not ligne.startswith("#")}
+    textes = [f.read_text(encoding="utf-8") for f in (*LOCAL.glob("*.yaml"), LOCAL / "lancer.py")]
+    lus = set(re.findall(r"\$\{([A-Z_]+)", "\n".join(textes)))
+    # Lus par Docker Compose lui-même.
+    assert decrits - lus - {"ADRESSE", "ADRESSE_HUB"} <= {"COMPOSE_FILE", "COMPOSE_PROFILES"}
+    # EMPREINTE_* et REPLIQUES_* : calculées par lancer.py.
+    assert {
+        nom for nom in lus - decrits if not nom.startswith(("EMPREINTE_", "REPLIQUES_"))
+    } == set()
+
+
+def test_les_pages_du_hub_sont_toutes_traduites(moteur, pile):
+    image = pile.reglages["HUB_IMAGE"]
+    code = (
+        "import jinja2, pathlib, sys, traduction;"
+        "e = jinja2.Environment(loader=jinja2.FileSystemLoader("
+        "sys.prefix + '/share/jupyterhub/templates'), extensions=[traduction.EnFrancais]);"
+        "[e.get_template(nom) for nom in traduction.PHRASES]; print('traduites')"
+    )
+    fait = lancer("docker", "run", "--rm", "--network", "none", image, "python", "-c", code)
+    assert "traduites" in fait.stdout, fait.stderr

@@ -1,0 +1,137 @@
+"""La même pile sous Docker Swarm, sur un nœud : mises à jour et retours sans appel perdu."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+pytestmark = pytest.mark.local
+
+VOL = """
+import json
+from mlops_demo import service
+from mlops_demo.features import exemples
+print(json.dumps(service.en_json(exemples("2013-04-01", "2013-04-02").head(1))))
+"""
+# Depuis le réseau de la pile : sans IPVS, le maillage n’atteint pas cette machine.
+APPELANT = """
+import json, os, sys, time, urllib.request
+corps, fin, bons, mauvais = os.environ["CORPS"].encode(), None, 0, []
+print("prêt", flush=True)
+while not os.path.exists("/tmp/fini"):
+    try:
+        demande = urllib.request.Request("http://api:8000/predict", corps,
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(demande, timeout=10) as reponse:
+            json.load(reponse)
+        bons += 1
+    except Exception as erreur:
+        mauvais.append(repr(erreur))
+    time.sleep(0.05)
+print(json.dumps([bons, mauvais]))
+"""
+
+
+@pytest.fixture(scope="module")
+def essaim(moteur, fabriquer_pile):
+    """Le cœur, déployé par « make swarm » dans une copie neuve du dépôt."""
+    pile = fabriquer_pile("mlops-essaim")
+    actif = pile.lancer("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
+    try:
+        lance = pile.make("swarm", limite_s=1200)
+        assert lance.returncode == 0, (lance.stdout + lance.stderr)[-6000:]
+        yield pile
+    finally:
+        pile.make("down", "DATA=1", limite_s=300)
+        if actif == "inactive":
+            pile.lancer("docker", "swarm", "leave", "--force")
+
+
+def tache(pile, service):
+    """Un conteneur en marche d’un service."""
+    filtre = f"label=com.docker.swarm.service.name={pile.reglages['MLOPS_PROJET']}_{service}"
+    vus = pile.lancer("docker", "ps", "--quiet", "--filter", filtre, "--filter", "health=healthy")
+    return vus.stdout.split()[0]
+
+
+@pytest.fixture
+def appels(essaim):
+    """Un appelant qui ne s’arrête pas ; rend de quoi l’arrêter et compter ses échecs."""
+    projet, nom = essaim.reglages["MLOPS_PROJET"], "mlops-essaim-appelant"
+    vols = essaim.lancer("docker", "exec", tache(essaim, "api"), "python", "-c", VOL)
+    corps = json.dumps({"vols": json.loads(vols.stdout.splitlines()[-1])})
+    commande = ["docker", "run", "--rm", "--name", nom, "--network", f"{projet}_participants"]
+    commande += ["--env", f"CORPS={corps}", essaim.reglages["DEMO_IMAGE"], "python", "-c", APPELANT]
+    appelant = subprocess.Popen(commande, stdout=subprocess.PIPE, text=True)
+    assert appelant.stdout.readline() == "prêt\n"
+
+    def finir():
+        essaim.lancer("docker", "exec", nom, "touch", "/tmp/fini")
+        return json.loads(appelant.communicate(timeout=60)[0].splitlines()[-1])
+
+    yield finir
+    essaim.lancer("docker", "rm", "--force", nom)
+
+
+def mettre_a_jour(pile, *options):
+    """Met le service à jour et attend l’issue, que « docker service update » ne dit pas."""
+    nom = f"{pile.reglages['MLOPS_PROJET']}_api"
+    pile.lancer("docker", "service", "update", "--detach", *options, nom, limite_s=60)
+    fin = time.monotonic() + 300
+    etat = ""
+    while time.monotonic() < fin:
+        vu = pile.lancer("docker", "service", "inspect", nom).stdout
+        etat = (json.loads(vu)[0].get("UpdateStatus") or {}).get("State", "")
+        if etat not in ("", "updating", "rollback_started"):
+            return etat
+        time.sleep(1)
+    raise AssertionError(f"la mise à jour n’en finit pas ({etat})")
+
+
+def test_le_service_a_deux_repliques_et_rien_n_est_ouvert_de_trop(essaim):
+    projet = essaim.reglages["MLOPS_PROJET"]
+    services = essaim.lancer(
+        "docker", "stack", "services", "--format", "{{.Name}} {{.Replicas}}", projet
+    ).stdout
+    assert f"{projet}_api 2/2" in services
+    for service in ("postgres", "mlflow"):
+        vu = essaim.lancer("docker", "service", "inspect", f"{projet}_{service}").stdout
+        assert not json.loads(vu)[0]["Endpoint"].get("Ports"), f"{service} est ouvert à tous"
+
+
+def test_un_participant_a_son_serveur_sa_base_et_mlflow(essaim, inviter_sur):
+    sortie = inviter_sur(essaim)("invite01").executer(
+        "import mlflow\n"
+        "from mlops_demo import base, registre\n"
+        "base.preparer()\n"
+        "print(base.lire('SELECT current_schema() AS s')['s'].tolist())\n"
+        "registre.client()\n"
+        "with mlflow.start_run(experiment_id=registre.experience()):\n"
+        "    mlflow.log_metric('auc', 0.7)\n"
+        "print('noté')\n"
+    )
+    assert "['demo_invite01']" in sortie, sortie
+    assert "noté" in sortie, sortie
+
+
+def test_une_mise_a_jour_ne_perd_aucun_appel(essaim, appels):
+    assert mettre_a_jour(essaim, "--env-add", "ESSAI=1") == "completed"
+    bons, mauvais = appels()
+    assert bons > 50
+    assert mauvais == []
+
+
+def test_une_mauvaise_image_est_retiree_d_elle_meme_sans_perdre_d_appel(essaim, appels, tmp_path):
+    mauvaise = "mlops-essai/demo:mauvaise"
+    (tmp_path / "Dockerfile").write_text(
+        f'FROM {essaim.reglages["DEMO_IMAGE"]}\nENTRYPOINT []\nCMD ["false"]\n', encoding="utf-8"
+    )
+    fait = essaim.lancer("docker", "build", "--quiet", "--tag", mauvaise, str(tmp_path))
+    assert fait.returncode == 0, fait.stderr
+    options = ("--no-resolve-image", "--image", mauvaise)
+    assert mettre_a_jour(essaim, *options) == "rollback_completed"
+    bons, mauvais = appels()
+    assert bons > 50
+    assert mauvais == []
+    essaim.lancer("docker", "rmi", mauvaise)
