@@ -31,7 +31,8 @@ FOND = re.compile(r'fill="(#\w+)"')
 # Les diapositives s’impriment sans reveal.js : une section par page, rien à attendre d’un script.
 DIAPOSITIVES = """
 @page { size: 1920px 1080px; margin: 0; }
-* { -webkit-print-color-adjust: exact; }
+/* Une ligature ne se retrouverait pas en cherchant le mot. */
+* { -webkit-print-color-adjust: exact; font-variant-ligatures: none; }
 body { margin: 0; counter-reset: page-du-jeu; }
 aside.notes { display: none; }
 .reveal section section {
@@ -51,6 +52,7 @@ aside.notes { display: none; }
 """
 LIVRE = """
 @page { size: A4; margin: 15mm 14mm; }
+* { font-variant-ligatures: none; }
 html, body { background: white; font-size: 10.5pt; }
 article { max-width: none; padding: 0; break-before: page; }
 article:first-of-type { break-before: auto; }

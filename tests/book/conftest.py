@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -37,3 +39,17 @@ def servi(livre):
     yield f"http://127.0.0.1:{serveur.server_port}"
     serveur.shutdown()
     serveur.server_close()
+
+
+@pytest.fixture(scope="session")
+def jeu(livre):
+    """Construit le jeu comme le ferait « make slides » et donne sa page."""
+    resultat = subprocess.run(
+        [sys.executable, "-m", "publication", "diapositives"],
+        cwd=RACINE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert resultat.returncode == 0, f"Le jeu ne se construit pas.\n{resultat.stderr}"
+    return RACINE / "_build" / "diapositives" / "index.html"

@@ -1,18 +1,14 @@
-"""Le jeu de diapositives et les PDF, dans un vrai Chromium dont le réseau est coupé."""
+"""Le jeu de diapositives, dans un vrai Chromium dont le réseau est coupé."""
 
 import functools
 import re
-import subprocess
-import sys
 import threading
 from http.server import ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 from publication.depot import RACINE
-from publication.pdf import imprimer
 from publication.serveur import Demandes
 
 pytestmark = pytest.mark.lent
@@ -67,20 +63,6 @@ FOCUS = """() => {
       || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0),
   };
 }"""
-
-
-@pytest.fixture(scope="session")
-def jeu(livre):
-    """Construit le jeu comme le ferait « make slides » et donne sa page."""
-    resultat = subprocess.run(
-        [sys.executable, "-m", "publication", "diapositives"],
-        cwd=RACINE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert resultat.returncode == 0, f"Le jeu ne se construit pas.\n{resultat.stderr}"
-    return RACINE / "_build" / "diapositives" / "index.html"
 
 
 @pytest.fixture(scope="session")
@@ -275,20 +257,3 @@ def liens_perdus(jeu):
             if not cible.is_file() or ancre not in cible.read_text(encoding="utf-8"):
                 perdus.append(lien["href"])
     return perdus
-
-
-def test_pdf(jeu, livre):
-    # Quand on imprime le jeu et le livre
-    diapositives, complet = map(Path.read_bytes, imprimer(RACINE))
-    # Alors le jeu a une page par diapositive, et les liens mènent ailleurs que sur cette machine
-    combien = len(
-        BeautifulSoup(jeu.read_text(encoding="utf-8"), "html.parser").select("section[id]")
-    )
-    assert len(re.findall(rb"/Type\s*/Page\b", diapositives)) == combien
-    for pdf in (diapositives, complet):
-        liens = re.findall(rb"/URI \(([^)]*)\)", pdf)
-        assert liens, "Le PDF n’a aucun lien."
-        assert not [lien for lien in liens if not lien.startswith(b"http")]
-        assert b"/ToUnicode" in pdf, "Le texte du PDF ne se sélectionne pas."
-    assert complet.count(b"/Dest") > 100, "Les renvois du livre restent dans le document."
-    assert len(diapositives) < 3e6, "Une figure a été imprimée comme une image."
