@@ -25,8 +25,6 @@ from publication.html import fusionner, mettre_en_place
 from publication.typographie import insecables
 
 GABARIT = "diapositives"
-# Le fichier de chaque version.
-FICHIERS = {"courte": "courte.html", temps.ORDINAIRE: "index.html", "atelier": "atelier.html"}
 # Ce qui, dans un lien du jeu, tient la place du chemin du livre.
 LIVRE = "livre:"
 TITRE = re.compile(r"^(#+) +(.+)\n*")
@@ -133,7 +131,7 @@ def ecrire_les_jeux(racine: Path, place: Path, livre: str) -> None:
         extra_template_basedirs=[str(source.parent)],
         exclude_anchor_links=True,
     )
-    for version, fichier in FICHIERS.items():
+    for version, fichier in temps.FICHIERS.items():
         jeu = assembler(racine, version)
         for cellule in jeu.cells:
             if "figure" in cellule.metadata:

@@ -63,6 +63,7 @@ ABSENTE = {"remove-cell", "hors-document"}
 
 TITRE = re.compile(r"^(#+) +(.+?)\s*$")
 LIEN = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+TEXTE = re.compile(r"<!-- (.*?) -->")
 NUMEROTES = {"figure", "tableau"}
 MOTIF = re.compile(r"(?<=id=\")[a-z][0-9a-f]{10}(?=\")")
 
@@ -102,8 +103,8 @@ class Document:
 def ecrire_presentation(racine: Path, destination: Path) -> int:
     """Écrit le document et ses figures dans un dossier ; donne le nombre de figures.
 
-    Une figure de mesures déjà là est gardée si le dessin est le même aux nombres près : sans cela,
-    elle changerait à chaque construction.
+    Une figure de mesures déjà là est gardée si elle dit les mêmes mots : sans cela, elle changerait
+    à chaque construction.
     """
     texte, document = composer(racine)
     place = destination / FIGURES
@@ -111,7 +112,7 @@ def ecrire_presentation(racine: Path, destination: Path) -> int:
     shutil.rmtree(place, ignore_errors=True)
     for nom, dessin in document.figures.items():
         ancienne = anciennes.get(nom, "")
-        gardee = nom in document.figures_variables and _trame(ancienne) == _trame(dessin)
+        gardee = nom in document.figures_variables and _mots(ancienne) == _mots(dessin)
         ecrire(place / nom, ancienne if gardee else dessin)
     ecrire(destination / FICHIER, texte)
     return len(document.figures)
@@ -143,9 +144,9 @@ def _premiere_version(racine: Path, pages: list[str]) -> int:
     return min((r["version"] for r in resultats if "version" in r), default=1)
 
 
-def _trame(dessin: str) -> str:
-    """Donne un dessin sans ses nombres."""
-    return re.sub(r"\d+(\.\d+)?", "", dessin)
+def _mots(dessin: str) -> list[str]:
+    """Donne les textes d’un dessin, que matplotlib écrit en commentaire, sans les nombres."""
+    return [texte for texte in TEXTE.findall(dessin) if re.search(r"[^\W\d]", texte)]
 
 
 def _parties(racine: Path) -> dict[str, str]:
@@ -336,6 +337,10 @@ def _relier(lien: re.Match[str], document: Document, adresse: str) -> str:
         return f"[{texte}]({adresse}/{page})"
     if not page.endswith(".ipynb"):
         return f"[{texte}]({visee})"
+    if (page, "") not in document.ancres:
+        # Une page hors du document, comme celle de l’orateur, reste dans le livre.
+        html = page.removesuffix(".ipynb") + ".html"
+        return f"[{texte}]({adresse}/{html}{'#' if ancre else ''}{ancre})"
     if ancre in document.numeros and texte.lower() in NUMEROTES:
         texte = f"{texte}\u00a0{document.numeros[ancre]}"
     return f"[{texte}](#{document.ancres.get((page, ancre), ancre)})"

@@ -15,14 +15,16 @@ from typing import Any
 from publication.depot import ErreurPublication, lire_sommaire, lire_yaml
 from publication.plan import CHAINE, lire_releve
 
-# Mots par minute : le milieu de la fourchette de 120 à 160 que donnent, sans étude à l’appui, des
-# formateurs à la prise de parole (coachingprisedeparole.fr et felobel.be, lus en extraits en 2026).
+# Mots par minute : le milieu de la fourchette de 120 à 160 que donne, sans étude à l’appui, un
+# formateur à la prise de parole (entrée COACH de references.bib).
 DEBIT = 140
 # Le plafond de chaque version, en minutes, et la clé de ses minutes dans plan.yaml.
 VERSIONS = {"courte": 35, "ordinaire": 45, "atelier": 90}
 ORDINAIRE = "ordinaire"
 CLES = {"courte": "courte", ORDINAIRE: "minutes", "atelier": "atelier"}
 NOMS = {"courte": "Version courte", ORDINAIRE: "L’exposé", "atelier": "Atelier"}
+# Le fichier des diapositives de chaque version.
+FICHIERS = {"courte": "courte.html", ORDINAIRE: "index.html", "atelier": "atelier.html"}
 # Une section peut dépasser son temps d’un cinquième, et laisser un quart du sien sans paroles.
 TOLERANCE = 1.2
 PLANCHER = 0.75
@@ -182,7 +184,7 @@ def presenter(racine: Path) -> str:
         blocs.append("\n".join(lignes))
     blocs.append(
         f"Estimé : les mots des notes de l’orateur, à {DEBIT} par minute (milieu de la fourchette\n"
-        "de 120 à 160 que donnent des formateurs, sans étude à l’appui), et les exercices.\n"
+        "de 120 à 160 que donne un formateur, sans étude à l’appui), et les exercices.\n"
         "Mesuré : la dernière exécution de la démonstration. On parle pendant qu’elle tourne :\n"
         "le plus long des deux est compté."
     )
@@ -219,7 +221,7 @@ def _duree_des_notes(notebook: Path, version: str) -> float:
 
 
 def ecrire_duree(secondes: float) -> str:
-    """Écrit une durée en minutes et secondes, avec son signe si elle manque."""
+    """Écrit une durée en minutes et secondes, insécable, avec son signe si elle manque."""
     signe = "−" if round(secondes) < 0 else ""
     minutes, reste = divmod(round(abs(secondes)), 60)
-    return f"{signe}{minutes} min {reste:02}"
+    return f"{signe}{minutes}\u00a0min\u00a0{reste:02}"

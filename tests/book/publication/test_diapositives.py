@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from publication.depot import RACINE, ErreurPublication, ecrire, lire_sommaire
-from publication.diapositives import FICHIERS, GABARIT, construire_diapositives, recadrer
+from publication.diapositives import GABARIT, construire_diapositives, recadrer
 from publication.plan import copie_executee
-from publication.temps import ORDINAIRE
+from publication.temps import FICHIERS, ORDINAIRE
 
 REVEAL = RACINE / "book" / GABARIT / "reveal"
 TYPES = {"slide", "subslide", "fragment", "-", "notes", "skip"}
@@ -94,7 +94,9 @@ def test_notes_de_l_orateur(marquer):
     jeu = marquer({"titre": type_de("slide"), "texte-0": type_de("notes")})
     notes = jeu.select_one("section[id] aside.notes").get_text()
     assert "Une phrase." in notes
-    assert "0 min 00 → 0 min 01" in notes, "Les notes disent quand les commencer et les finir."
+    assert "0\u00a0min\u00a000 → 0\u00a0min\u00a001" in notes, (
+        "Les notes disent quand les commencer et les finir."
+    )
     assert jeu.select_one("section[id]")["data-timing"] == "1"
 
 
@@ -117,7 +119,7 @@ def test_l_exercice_s_ajoute_aux_notes(marquer, deja_execute, modifier):
     notes = jeu.select_one("section[id]").select("aside.notes")
     assert len(notes) == 1, "reveal.js ne montre qu’un bloc de notes."
     assert "Une phrase." in notes[0].get_text()
-    assert "Exercice, 3\u00a0min 00. Essayez." in notes[0].get_text()
+    assert "Exercice, 3\u00a0min\u00a000. Essayez." in notes[0].get_text()
     assert "Essayez." not in marquer(marques).get_text()
 
 

@@ -117,9 +117,12 @@ def test_cellule_et_page_hors_du_document(sortir, deja_execute):
     notebook = nbformat.read(fichier, as_version=4)
     notebook.metadata["hors_document"] = True
     nbformat.write(notebook, fichier)
-    texte, _ = composer(deja_execute)
-    assert "42_second" in texte
-    assert "41_premier" not in texte
+    lien = "[La page](../notebooks/41_premier.ipynb#une-section)"
+    texte, _ = sortir({"text/markdown": lien}, tags=[])
+    assert "# 42_second" in texte
+    assert "# 41_premier" not in texte
+    assert "[La page](https://" in texte, "Elle reste dans le livre publié."
+    assert "/notebooks/41_premier.html#une-section)" in texte
 
 
 def test_reglages_d_une_etape(sortir):
@@ -257,15 +260,14 @@ def test_le_document_du_depot_est_celui_de_cette_execution(presentation):
 def test_figure_de_mesures_gardee_si_seuls_ses_nombres_changent(sortir, deja_execute, tmp_path):
     legende = "Des durées. Auteur : nous. Source : nous. Licence : CC BY 4.0."
     figure = {"figure": {"name": "fig-t", "caption": legende}, "image": {"alt": "Des durées."}}
+    premier = "<svg><!-- secondes --><!-- 1,5 --></svg>"
+    memes_mots = "<svg><!-- secondes --><!-- 2 --><!-- 4 --></svg>"
+    autres_mots = "<svg><!-- minutes --><!-- 1 --></svg>"
     place = tmp_path / FIGURES / "fig-t.svg"
-    for dessin, garde in (
-        ("<svg>1.5 s</svg>",) * 2,
-        ("<svg>1.7 s</svg>", "<svg>1.5 s</svg>"),
-        ("<svg>2 min</svg>", "<svg>2 min</svg>"),
-    ):
+    for dessin, attendu in ((premier, premier), (memes_mots, premier), (autres_mots,) * 2):
         sortir({"image/svg+xml": dessin}, mystnb=figure, tags=["sortie-variable"])
         ecrire_presentation(deja_execute, tmp_path)
-        assert place.read_text() == f"{garde}\n"
+        assert place.read_text() == f"{attendu}\n"
 
 
 def test_ecriture_sans_reste(sortir, deja_execute, tmp_path):
