@@ -56,16 +56,17 @@ class ModeleServi:
 
 @functools.cache
 def _client_pour(adresse: str) -> mlflow.MlflowClient:
-    mlflow.set_tracking_uri(adresse)
-    return mlflow.MlflowClient()
+    return mlflow.MlflowClient(adresse)
 
 
 def client() -> mlflow.MlflowClient:
     """Client du serveur ``MLFLOW_TRACKING_URI`` s’il est donné, sinon de la base elle-même."""
-    if serveur := serveur_mlflow():
-        return _client_pour(serveur)
-    adresse = base.url_avec_schema(base.SCHEMA_MLFLOW)
-    return _client_pour(adresse.render_as_string(hide_password=False))
+    adresse = serveur_mlflow()
+    if adresse is None:
+        url = base.url_avec_schema(base.SCHEMA_MLFLOW)
+        adresse = url.render_as_string(hide_password=False)
+    mlflow.set_tracking_uri(adresse)  # à chaque fois : la base a pu changer, puis revenir
+    return _client_pour(adresse)
 
 
 def creer_tables() -> None:
