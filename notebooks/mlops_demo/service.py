@@ -10,7 +10,6 @@ quand le registre ou Postgres ne répond plus.
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import sys
 import time
@@ -58,8 +57,6 @@ SECURITE = {
     "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src data:; "
     "script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 }
-
-journal = logging.getLogger(__name__)
 
 
 def application() -> FastAPI:
@@ -120,7 +117,6 @@ def application() -> FastAPI:
                 return servir(champion, demande.vols)
             return await asyncio.to_thread(servir, champion, demande.vols)
         except OSError as erreur:
-            journal.error("Tampon : %s", erreur)
             raise HTTPException(503, TAMPON_PLEIN) from erreur
 
     def servir(champion: Champion, vols: list[Vol]) -> Response:
@@ -192,7 +188,7 @@ def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures
         response_description="Prêt.",
         responses={503: {"description": "Pas encore prêt : aucun modèle n’est chargé."}},
     )
-    async def pret(reponse: Response) -> dict:
+    def pret(reponse: Response) -> dict:
         """200 si un modèle est chargé, 503 sinon. Le registre ou la base peut manquer."""
         servi = suivi.servi
         reponse.status_code = 503 if servi is None else 200
@@ -201,6 +197,8 @@ def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures
             "version": servi and servi.fiche.version,
             "registre": suivi.etat,
             "journal": livreur.etat,
+            "demandes_en_attente": livreur.tampon.lignes(),
+            "tampon": livreur.panne or "écrit",
         }
 
     @app.get(

@@ -48,6 +48,7 @@ class Livreur(threading.Thread):
         super().__init__(daemon=True)
         self.tampon, self.campagne = tampon, campagne
         self.etat = A_JOUR
+        self.panne: str | None = None  # ce qui empêche le tampon d’écrire
         self._fin = threading.Event()
 
     def noter(self, version: int, vols: list[int], probabilites: list[float]) -> str:
@@ -68,7 +69,14 @@ class Livreur(threading.Thread):
             "vols": vols,
             "probabilites": probabilites,
         }
-        self.tampon.ajouter(json.dumps(ligne).encode())
+        try:
+            self.tampon.ajouter(json.dumps(ligne).encode())
+        except OSError as erreur:
+            if self.panne is None:
+                journal.error("Tampon : %s", erreur)
+            self.panne = str(erreur)
+            raise
+        self.panne = None
         return demande
 
     def run(self) -> None:

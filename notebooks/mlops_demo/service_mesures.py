@@ -64,6 +64,8 @@ class Mesures:
         yield _jauge("mlops_registre_suivi", "1 si le registre répond", suivi)
         a_jour = self.livreur.etat == service_journal.A_JOUR
         yield _jauge("mlops_journal_a_jour", "1 si la base reçoit les prédictions", a_jour)
+        ecrit = self.livreur.panne is None
+        yield _jauge("mlops_tampon_ecrit", "0 si le volume du tampon est plein ou en panne", ecrit)
         lignes, octets = self.livreur.tampon.lignes(), self.livreur.tampon.octets()
         yield _jauge("mlops_journal_attente_lignes", "Demandes servies à livrer en base", lignes)
         yield _jauge("mlops_journal_attente_octets", "Place qu’elles prennent", octets)

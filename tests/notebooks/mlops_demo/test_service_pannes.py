@@ -198,11 +198,14 @@ def test_sans_place_pour_le_tampon_le_service_refuse_puis_reprend(ailleurs, lanc
     assert {code for code, _ in charge.refus} == {503}
     assert "MLOPS_TAMPON" in charge.refus[0][1]["motifs"][0]
     assert service.lire("/health")[0] == 200
+    assert "volume plein" in service.lire("/ready")[1]["tampon"]
+    assert service.mesures()["mlops_tampon_ecrit"] == 0
     # Alors, dès que la base revient, le tampon se vide et le service reprend
     resource.prlimit(service.processus.pid, resource.RLIMIT_FSIZE, (sans_limite,) * 2)
     ailleurs.lancer()
     service.attendre_la_livraison()
     assert service.predire(vols[:1])[0] == 200
+    assert service.lire("/ready")[1]["tampon"] == "écrit"
     ailleurs.verifier(charge.reponses)
     n = int(base.lire("SELECT count(DISTINCT demande) AS n FROM predictions")["n"].iloc[0])
     assert n - len(charge.reponses) in (0, 1), "aucune demande refusée n’est au journal"

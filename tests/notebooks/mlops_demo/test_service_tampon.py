@@ -114,7 +114,8 @@ def test_livrer_pendant_qu_on_ecrit_ne_perd_rien(tmp_path):
 
 
 def _remplir(dossier, limite, sortie):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limite, limite))
+    _, sans_limite = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limite, sans_limite))
     tampon, ecrites, refus = Tampon(dossier), [], 0
     for n in range(500):
         try:
@@ -122,6 +123,8 @@ def _remplir(dossier, limite, sortie):
             ecrites.append(n)
         except OSError:
             refus += 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sans_limite, sans_limite))
+    tampon.ajouter(b"la place est revenue")
     sortie.put((ecrites, refus))
 
 
@@ -135,7 +138,8 @@ def test_sans_place_la_ligne_est_refusee_et_les_autres_restent_entieres(tmp_path
     enfant.join()
     assert refus
     assert len(list(tmp_path.iterdir())) == 1, "un refus ne sème pas de fichiers"
-    assert vider(tmp_path) == [b"%03d" % n + b"x" * (n % 50) for n in ecrites]
+    attendues = [b"%03d" % n + b"x" * (n % 50) for n in ecrites]
+    assert vider(tmp_path) == [*attendues, b"la place est revenue"]
 
 
 def test_synchroniser_demande_au_disque_chaque_segment_change(tmp_path, monkeypatch):
