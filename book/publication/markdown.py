@@ -50,7 +50,7 @@ VARIABLES = (
     r"(?<=, sur )\d+(?= en tout)",
     # écart entre deux modèles refaits sans graine, et ce que valent ceux des niveaux 0 et 1
     r"(?<=jusqu’à )\d+(?= points? d’écart)",
-    r"[+−]?\d,\d+(?= au niveau [01]\b)",
+    r"[+−]?\d,\d+(?=( et \d,\d+)? aux? niveaux? [01]\b)",
     # version de Postgres, schéma de la personne
     r"(?<=PostgreSQL )[\d.]+|(?<=schéma `)[^`]+",
 )

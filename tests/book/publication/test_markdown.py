@@ -62,6 +62,7 @@ def presentation(livre):
         ("essai c97c51c0ef184c0085c3beefc1bef98b", "essai …"),
         ("Version **7** : promue ; voir models:/…/8", "Version **2** : promue ; voir models:/…/3"),
         ("c97c51c0ef18, 4a81678fe, c97c51c0ef18", "… (A), … (B), … (A)"),
+        ("0,062 et 0,064 aux niveaux 0 et 1 ; 0,044", "… et … aux niveaux 0 et 1 ; 0,044"),
         ("donne 0,027 au niveau 0 ; 0,044 au niveau 4", "donne … au niveau 0 ; 0,044 au niveau 4"),
         ("le 2013-07, 1234567 lignes, effacée", "le 2013-07, 1234567 lignes, effacée"),
         ("jusqu’à 12 points d’écart", "jusqu’à … points d’écart"),
