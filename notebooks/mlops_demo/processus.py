@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import os
 import signal
 import socket
 import subprocess
@@ -54,7 +55,9 @@ def verifier_port(port: int) -> None:
 class Serveur:
     """Un serveur HTTP local, lancé en arrière-plan et arrêté avec ce processus."""
 
-    def __init__(self, nom: str, commande: list[str], adresse: str, journal: Path) -> None:
+    def __init__(
+        self, nom: str, commande: list[str], adresse: str, journal: Path, **env: str
+    ) -> None:
         """Lance la commande sans attendre ; ``pret()`` attend qu’elle réponde.
 
         Args:
@@ -62,11 +65,13 @@ class Serveur:
             commande: programme et arguments.
             adresse: URL qui répond 200 quand le serveur est prêt.
             journal: fichier qui reçoit ses sorties.
+            env: variables d’environnement de ce seul serveur.
         """
         self.nom, self.adresse, self.journal = nom, adresse, journal
         with journal.open("w") as sortie:
             self.processus = subprocess.Popen(
                 commande,
+                env=os.environ | env,
                 stdin=subprocess.DEVNULL,
                 stdout=sortie,
                 stderr=subprocess.STDOUT,

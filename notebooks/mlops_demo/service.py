@@ -238,8 +238,6 @@ def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures
 def lancer(campagne: int) -> processus.Serveur:
     """Lance le service sur un port libre de 127.0.0.1, sans attendre qu’il soit prêt."""
     port = processus.port_libre()
-    os.environ["MLOPS_CAMPAGNE"] = str(campagne)
-    os.environ["DATABASE_URL"] = base.url()
     commande = [sys.executable, "-m", "uvicorn", "--factory", "mlops_demo.service:application"]
     commande += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     return processus.Serveur(
@@ -247,6 +245,8 @@ def lancer(campagne: int) -> processus.Serveur:
         commande,
         f"http://127.0.0.1:{port}/ready",
         dossier_travail() / "service.journal",
+        MLOPS_CAMPAGNE=str(campagne),
+        DATABASE_URL=base.url(),
     )
 
 
