@@ -9,7 +9,7 @@ VENV := .venv/bin/python
 VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in)
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench clean check up swarm down test-local
+.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench mesures clean check up swarm down test-local
 
 aide: ## affiche cette liste
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 
 bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)
 	@$(VENV) -m benchmarks
+
+mesures: environnement ## mesure les pages avec Lighthouse et axe-core, dans book/mesures.json
+	@$(VENV) -m publication mesures
 
 # Ces commandes ne demandent que Docker et un Python du système.
 check: ## vérifie Docker, la mémoire, le disque et les ports avant make up

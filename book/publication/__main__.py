@@ -18,6 +18,7 @@ def lire_arguments(arguments: list[str] | None) -> argparse.Namespace:
     commandes.add_parser("pdf", help="imprime les diapositives et le livre en PDF")
     commandes.add_parser("markdown", help="écrit presentation_mlops.md et ses figures")
     commandes.add_parser("temps", help="compare le temps prévu, estimé et mesuré de l’exposé")
+    commandes.add_parser("mesures", help="mesure les pages avec Lighthouse et axe-core")
     servir = commandes.add_parser("servir", help="sert le livre construit sur 127.0.0.1")
     servir.add_argument("--port", type=int, default=8080, help="port d’écoute (8080)")
     return analyseur.parse_args(arguments)
@@ -92,6 +93,16 @@ def temps() -> None:
         raise ErreurPublication(" ; ".join(fautes) + ".")
 
 
+def mesures() -> None:
+    """Mesure les pages et garde ce qu’on a mesuré."""
+    from publication.mesures import MESURES, mesurer, resumer
+
+    livre()
+    print("Mesure des pages, une dizaine de minutes…", flush=True)
+    print(resumer(mesurer(RACINE)))
+    print(f"{MESURES.as_posix()} est écrit ; « make book » le met dans la page « État du livre ».")
+
+
 COMMANDES = {
     "livre": livre,
     "demo": demo,
@@ -99,6 +110,7 @@ COMMANDES = {
     "pdf": pdf,
     "markdown": markdown,
     "temps": temps,
+    "mesures": mesures,
 }
 
 
