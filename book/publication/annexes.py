@@ -17,6 +17,7 @@ from publication.references import Reference, references
 from publication.tableaux import Cellule, charger
 
 ANNEXE = "book/annexes.ipynb"
+ETAT = "book/etat.ipynb"
 # La légende d’une figure finit par son crédit.
 LEGENDE = re.compile(
     r"(?P<legende>.+?)\. Auteur : (?P<auteur>.+?)\. Source : (?P<source>.+?)\. "
@@ -191,11 +192,12 @@ def noms_des_outils() -> list[str]:
 def lire_pages(racine: Path = RACINE) -> list[Page]:
     """Lit les notebooks du livre, avec les résultats de leur copie exécutée s’il y en a une.
 
-    L’annexe n’y est pas : ce qu’elle relève est dans les autres.
+    L’annexe n’y est pas : ce qu’elle relève est dans les autres. L’état du livre non plus : il
+    s’exécute après elle.
     """
     pages = []
     for chemin in lire_sommaire(racine):
-        if chemin == ANNEXE:
+        if chemin in (ANNEXE, ETAT):
             continue
         cellules = _cellules(racine / chemin)
         copie = copie_executee(racine, chemin)

@@ -23,8 +23,9 @@ REGLES = ("target-size", "label-content-name-mismatch", "p-as-heading", "table-f
 SANS_TEXTE = {"nonBmp", "shortTextContent"}
 JUGER = """async ({ajoutees, seulement, dans}) => {
   // Une couleur qui change encore serait mal jugée.
+  const zone = dans ? document.querySelector(dans) : document.documentElement;
   const finir = (animation) => animation.finished.catch(() => {});
-  await Promise.all(document.getAnimations().map(finir));
+  await Promise.all(zone.getAnimations({subtree: true}).map(finir));
   const choix = seulement ? {runOnly: seulement}
     : {rules: Object.fromEntries(ajoutees.map((regle) => [regle, {enabled: true}]))};
   const {violations, incomplete} = await axe.run(dans ?? document, choix);

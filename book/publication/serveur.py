@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -57,6 +58,15 @@ class Demandes(SimpleHTTPRequestHandler):
         """Ne dit rien : le terminal montre l’adresse, pas le trafic."""
 
 
+class Serveur(ThreadingHTTPServer):
+    """Un serveur que n’émeut pas un navigateur parti avant la fin de sa page."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ne signale que les erreurs qui viennent d’ici."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def preparer(racine: Path, port: int) -> ThreadingHTTPServer:
     """Ouvre le serveur du livre sur 127.0.0.1 ; le port 0 en choisit un libre.
 
@@ -67,7 +77,7 @@ def preparer(racine: Path, port: int) -> ThreadingHTTPServer:
     if not (html / "index.html").is_file():
         raise ErreurPublication("le livre n’est pas construit : lancez d’abord « make book ».")
     try:
-        return ThreadingHTTPServer(("127.0.0.1", port), partial(Demandes, directory=str(html)))
+        return Serveur(("127.0.0.1", port), partial(Demandes, directory=str(html)))
     except (PermissionError, OverflowError) as erreur:
         raise ErreurPublication(
             f"le port {port} n’est pas permis : choisissez-en un entre 1024 et 65535."

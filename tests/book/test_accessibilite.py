@@ -21,7 +21,8 @@ def ouvrir(navigateur, servi):
     def ouvrir(nom, taille, mode="light"):
         contextes.append(navigateur.new_context(locale="fr-FR", viewport=taille, color_scheme=mode))
         page = contextes[-1].new_page()
-        page.goto(f"{servi}/{nom}", wait_until="networkidle")
+        # La recherche demande encore des pages après son chargement.
+        page.goto(f"{servi}/{nom}", wait_until="networkidle" if "?" in nom else "load")
         charger_axe(page, RACINE)
         return page
 

