@@ -279,9 +279,9 @@ def rejouer(
     Yields:
         Le bilan de chaque mois, au fur et à mesure.
     """
+    initial = premier_champion()
     annee = exemples(DEBUT, FIN) if annee is None else annee
     mois_de = annee["flight_date"].dt.to_period("M").dt.to_timestamp()
-    initial = premier_champion()
     if premier > MISE_EN_SERVICE[:7]:
         servi, essais = registre.charger_champion(), _essais_du_journal()
     else:

@@ -1,5 +1,6 @@
 """Le service dans les pannes : rien de perdu, rien de compté deux fois, rien de faux."""
 
+import http.client
 import json
 import resource
 import shutil
@@ -144,14 +145,21 @@ def test_tuer_le_serveur_mlflow_n_arrete_pas_le_service(
 # --- Arrêter -------------------------------------------------------------------------------
 
 
+def lire(connexion):
+    """Lit une réponse : code et contenu."""
+    reponse = connexion.getresponse()
+    return reponse.status, json.load(reponse)
+
+
 def test_un_arret_laisse_finir_les_demandes_et_livre_le_tampon(ailleurs, lancer_service, vols):
     service, reponses = lancer_service(), []
-    gros = (vols * 5)[:10_000]
-    clients = [
-        threading.Thread(target=lambda: reponses.append(service.predire(gros))) for _ in range(3)
-    ]
-    for client in clients:
-        client.start()
+    corps = json.dumps({"vols": (vols * 5)[:10_000]})
+    clients = []
+    for _ in range(3):
+        connexion = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+        connexion.request("POST", "/predict", corps, {"Content-Type": "application/json"})
+        clients.append(threading.Thread(target=lambda c=connexion: reponses.append(lire(c))))
+        clients[-1].start()
     service.attendre(lambda: service.lire("/health")[0] == 200, "le service")
     service.tuer(signal.SIGTERM)
     for client in clients:

@@ -22,7 +22,7 @@ def vider(dossier):
         with service_tampon.lire(segment) as lignes:
             if lignes is not None:
                 lues += lignes
-                segment.unlink()
+                segment.unlink(missing_ok=True)
     return lues
 
 
