@@ -6,7 +6,8 @@
 MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do command -v $$p > /dev/null && echo $$p && break; done)
 VENV := .venv/bin/python
-VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in)
+VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in) \
+	cluster_k8s/pipelines/requirements.in
 
 .DEFAULT_GOAL := aide
 .PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench mesures clean check up swarm down test-local
@@ -61,9 +62,10 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/npm.txt
 	@# Sans aiodns ni pycares : leur cache d’adresses survit à un conteneur relancé.
 	@for entree in $(VERROUS); do \
-		.venv/bin/uv pip compile --quiet "$$entree" --constraint requirements/lock.txt --universal \
-			--no-emit-package aiodns --no-emit-package pycares --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-header -o "$${entree%.in}.txt" || exit 1; \
+		.venv/bin/uv pip compile --quiet "$$entree" --constraint requirements/lock.txt \
+			--override requirements/ecarts.txt --no-emit-package aiodns --no-emit-package pycares \
+			--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+			-o "$${entree%.in}.txt" || exit 1; \
 	done
 	@# Airflow et Superset : l’index tel qu’il était à leur publication, à défaut de leurs contraintes.
 	@for outil in "airflow 2026-09-30" "superset 2026-05-14"; do \
