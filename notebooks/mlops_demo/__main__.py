@@ -47,6 +47,21 @@ def _journal(_: argparse.Namespace) -> int:
     return 0
 
 
+def _executer(options: argparse.Namespace) -> int:
+    import json
+
+    from mlops_demo import etape
+
+    parametres = etape.lire_parametres(options.etape, options.parametre)
+    resultat = etape.executer(options.etape, parametres, options.copie)
+    if options.mesures:
+        for nom, valeur in etape.mesures(resultat):
+            print(f"{nom}={valeur}")
+    else:
+        print(json.dumps(resultat, ensure_ascii=False, indent=2))
+    return 0
+
+
 def _nettoyer(_: argparse.Namespace) -> int:
     import shutil
 
@@ -93,6 +108,14 @@ def analyseur() -> argparse.ArgumentParser:
     retour.add_argument("--date", default="2013-12-31", help="jour de l’histoire")
     retour.set_defaults(faire=_retour_arriere)
     commandes.add_parser("journal", help="montrer le journal").set_defaults(faire=_journal)
+    executer = commandes.add_parser("executer", help="exécuter un notebook comme une étape")
+    executer.add_argument("etape", help="nom du notebook, sans extension (42_entrainement)")
+    executer.add_argument(
+        "-p", "--parametre", action="append", default=[], metavar="NOM=VALEUR", help="un paramètre"
+    )
+    executer.add_argument("--copie", type=Path, help="fichier où garder le notebook exécuté")
+    executer.add_argument("--mesures", action="store_true", help="écrire « nom=valeur » par nombre")
+    executer.set_defaults(faire=_executer)
     nettoyer = commandes.add_parser("nettoyer", help="effacer la base embarquée")
     nettoyer.set_defaults(faire=_nettoyer)
     return racine

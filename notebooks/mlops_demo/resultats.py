@@ -11,9 +11,12 @@ import pandas as pd
 from mlops_demo.configuration import dossier_travail
 
 
+VARIABLE = "MLOPS_RESULTATS"
+
+
 def dossier() -> Path:
-    """Dossier des résultats."""
-    chemin = dossier_travail() / "resultats"
+    """Dossier des résultats (variable ``MLOPS_RESULTATS``, sinon dans celui de travail)."""
+    chemin = Path(os.environ.get(VARIABLE) or dossier_travail() / "resultats")
     chemin.mkdir(exist_ok=True)
     return chemin
 

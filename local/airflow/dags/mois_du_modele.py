@@ -25,26 +25,12 @@ SCENARIO = f"production {MOIS}"
 @task.external_python(python=PYTHON, expect_airflow=False)
 def executer(notebook: str, mois: str, parametres: dict) -> dict:
     """Exécute un notebook et rend le JSON qu’il a écrit."""
-    import json
+    from mlops_demo import etape
+    from mlops_demo.configuration import dossier_travail
 
-    import papermill
-    from mlops_demo import base, resultats
-    from mlops_demo.configuration import RACINE, dossier_travail
-
-    base.preparer()
-    ecrit = resultats.dossier() / f"{notebook}.json"
-    ecrit.unlink(missing_ok=True)  # celui d’un autre mois ne doit pas passer pour le sien
     copies = dossier_travail() / "airflow" / mois
     copies.mkdir(parents=True, exist_ok=True)
-    papermill.execute_notebook(
-        RACINE / "notebooks" / f"{notebook}.ipynb",
-        copies / f"{notebook}.ipynb",
-        parametres,
-        kernel_name="python3",
-        cwd=RACINE / "notebooks",
-        progress_bar=False,
-    )
-    return json.loads(ecrit.read_text(encoding="utf-8"))
+    return etape.executer(notebook, parametres, copies / f"{notebook}.ipynb")
 
 
 @task.branch_external_python(python=PYTHON, expect_airflow=False)
