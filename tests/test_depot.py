@@ -61,6 +61,7 @@ def fichiers_suivis():
 SUIVIS = fichiers_suivis()
 NOTEBOOKS = [chemin for chemin in SUIVIS if chemin.suffix == ".ipynb"]
 CHAPITRE_4 = [chemin for chemin in NOTEBOOKS if chemin.parent == RACINE / "notebooks"]
+ETAPES = [chemin for chemin in NOTEBOOKS if chemin.parent == RACINE / "notebooks" / "etapes"]
 
 
 def relatif(chemin):
@@ -184,8 +185,8 @@ def test_un_notebook_suit_les_regles(chemin):
     assert trouves == [], f"{relatif(chemin)} : " + " ; ".join(trouves)
 
 
-@pytest.mark.parametrize("chemin", CHAPITRE_4, ids=relatif)
-def test_un_notebook_du_chapitre_4_se_lance_par_ses_parametres(chemin):
+@pytest.mark.parametrize("chemin", [*CHAPITRE_4, *ETAPES], ids=relatif)
+def test_une_etape_se_lance_par_ses_parametres(chemin):
     trouves = list(defauts_de_demonstration(lire(chemin)))
     assert trouves == [], f"{relatif(chemin)} : " + " ; ".join(trouves)
 

@@ -41,17 +41,22 @@ def lineaire(sans: tuple[str, ...] = ()) -> Pipeline:
     return make_pipeline(preparation, LogisticRegression(solver="newton-cholesky"))
 
 
-def boosting() -> Pipeline:
+def boosting(
+    learning_rate: float = 0.06,
+    max_iter: int = 100,
+    max_leaf_nodes: int = 15,
+    min_samples_leaf: int = 200,
+) -> Pipeline:
     """Gradient boosting, volontairement bridé : plus gros, il surapprend janvier à mars."""
     preparation = make_column_transformer(
         (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), CATEGORIES),
         ("passthrough", NOMBRES),
     )
     modele = HistGradientBoostingClassifier(
-        learning_rate=0.06,
-        max_iter=100,
-        max_leaf_nodes=15,
-        min_samples_leaf=200,
+        learning_rate=learning_rate,
+        max_iter=max_iter,
+        max_leaf_nodes=max_leaf_nodes,
+        min_samples_leaf=min_samples_leaf,
         l2_regularization=5,
         early_stopping=False,
         categorical_features=list(range(len(CATEGORIES))),

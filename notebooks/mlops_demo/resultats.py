@@ -10,7 +10,6 @@ import pandas as pd
 
 from mlops_demo.configuration import dossier_travail
 
-
 VARIABLE = "MLOPS_RESULTATS"
 
 
