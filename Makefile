@@ -10,10 +10,10 @@ VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements
 	cluster_k8s/pipelines/requirements.in
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench mesures clean check up swarm down test-local
+.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench mesures clean check up swarm down test-local k8s-check test-k8s
 
 aide: ## affiche cette liste
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
 
 environnement:
 	@command -v "$(PYTHON)" > /dev/null || { \
@@ -51,6 +51,9 @@ test: environnement ## lance tous les tests
 test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker
 	@$(VENV) -m pytest -m local tests/local
 
+test-k8s: environnement ## vérifie cluster_k8s/ : schémas, sécurité, sauvegarde, service KServe
+	@$(VENV) -m pytest -m k8s tests/cluster_k8s
+
 lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
@@ -74,8 +77,13 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 			--python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			-o local/images/$$1/requirements.txt || exit 1; \
 	done
-	@.venv/bin/uv pip compile --quiet tests/local/outils.in --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header -o tests/local/outils.txt
+	@for dossier in local cluster_k8s; do \
+		.venv/bin/uv pip compile --quiet tests/$$dossier/outils.in --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-header -o tests/$$dossier/outils.txt || exit 1; \
+	done
+	@.venv/bin/uv pip compile --quiet cluster_k8s/images/mlserver/requirements.in --python-version 3.11 \
+		--constraint local/images/mlflow/requirements.txt --generate-hashes --no-emit-index-url --no-header \
+		-o cluster_k8s/images/mlserver/requirements.txt
 
 bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)
 	@$(VENV) -m benchmarks
@@ -95,6 +103,9 @@ swarm: ## construit et déploie les mêmes outils avec Docker Swarm
 
 down: ## arrête les outils ; DATA=1 efface aussi leurs données
 	@"$(PYTHON)" local/lancer.py arreter $(if $(DATA),--donnees)
+
+k8s-check: ## vérifie le cluster Kubernetes et prépare les Secrets, avant kubectl apply -k
+	@"$(PYTHON)" cluster_k8s/verifier.py
 
 # La base lancée par root vit hors du dépôt : le paquet seul sait l’arrêter et l’effacer.
 # mlops-demo est la dernière chose qu’installe requirements/installer.py.

@@ -307,7 +307,7 @@ def test_le_readme_et_le_makefile_ont_le_meme_vocabulaire():
     readme = (RACINE / "README.md").read_text(encoding="utf-8")
     makefile = (RACINE / "Makefile").read_text(encoding="utf-8")
     cibles = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split())
-    dites = set(re.findall(r"(?:`|^)make ([a-z-]+)\b", readme, re.MULTILINE))
+    dites = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)\b", readme, re.MULTILINE))
     # « make » seul affiche l’aide, et chaque commande lance « environnement ».
     assert dites == cibles - {"aide", "environnement"}
 

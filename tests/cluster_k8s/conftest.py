@@ -1,0 +1,76 @@
+"""Les installations telles que kubectl les compose, et les outils qui les vérifient."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+RACINE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))  # controles.py
+
+INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
+A_PART = ("kserve", "kubeflow", "notebooks")
+
+
+@pytest.fixture(scope="session")
+def outils(tmp_path_factory):
+    """kubectl, checkov et kubernetes-validate, installés aux empreintes de outils.txt."""
+    dossier = tmp_path_factory.mktemp("outils")
+    uv = Path(sys.executable).with_name("uv")
+    verrou = Path(__file__).with_name("outils.txt")
+    python = dossier / "bin" / "python"
+    for commande in (
+        [uv, "venv", "--quiet", "--python", sys.executable, dossier],
+        [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou],
+    ):
+        fait = subprocess.run(commande, capture_output=True, text=True, check=False)
+        assert fait.returncode == 0, fait.stderr
+    return dossier / "bin"
+
+
+@pytest.fixture(scope="session")
+def depot(tmp_path_factory):
+    """Une copie de cluster_k8s et de local/postgres, avec des secrets d’essai."""
+    racine = tmp_path_factory.mktemp("k8s")
+    sans = shutil.ignore_patterns("mot_de_passe_*", "cle_*", "__pycache__", "images")
+    shutil.copytree(RACINE / "cluster_k8s", racine / "cluster_k8s", ignore=sans)
+    shutil.copytree(RACINE / "local" / "postgres", racine / "local" / "postgres")
+    fichier = racine / "cluster_k8s" / "secrets" / "kustomization.yaml"
+    for genere in yaml.safe_load(fichier.read_text(encoding="utf-8"))["secretGenerator"]:
+        for secret in genere["files"]:
+            fichier.with_name(secret).write_text(f"essai-{secret}", encoding="utf-8")
+    return racine / "cluster_k8s"
+
+
+@pytest.fixture(scope="session")
+def rendus(outils, depot, tmp_path_factory):
+    """Le YAML de chaque installation, dans un fichier."""
+    dossier = tmp_path_factory.mktemp("rendus")
+    for installation in (*INSTALLATIONS, *A_PART):
+        fait = subprocess.run(
+            [outils / "kubectl", "kustomize", depot / installation],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert fait.returncode == 0, fait.stderr
+        (dossier / f"{Path(installation).name}.yaml").write_text(fait.stdout, encoding="utf-8")
+    return dossier
+
+
+@pytest.fixture(scope="session")
+def objets(rendus):
+    """Rend les objets d’une installation."""
+    connus = {}
+
+    def lire(installation):
+        if installation not in connus:
+            texte = (rendus / f"{Path(installation).name}.yaml").read_text(encoding="utf-8")
+            connus[installation] = [o for o in yaml.safe_load_all(texte) if o]
+        return connus[installation]
+
+    return lire
