@@ -10,7 +10,7 @@ VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements
 	cluster_k8s/pipelines/requirements.in
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock bench mesures clean check up swarm down test-local k8s-check test-k8s
+.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock audit bench mesures clean check up swarm down test-local k8s-check test-k8s
 
 aide: ## affiche cette liste
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -58,6 +58,9 @@ lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
 
+audit: environnement ## cherche les failles publiées des dépendances (demande le réseau)
+	@$(VENV) requirements/auditer.py
+
 lock: environnement ## recalcule les verrous de requirements d’après pyproject.toml et npm.in
 	@.venv/bin/uv pip compile --quiet pyproject.toml --extra dev --universal --no-strip-extras \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/lock.txt
@@ -77,7 +80,7 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 			--python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			-o local/images/$$1/requirements.txt || exit 1; \
 	done
-	@for dossier in local cluster_k8s; do \
+	@for dossier in local cluster_k8s github; do \
 		.venv/bin/uv pip compile --quiet tests/$$dossier/outils.in --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --no-header -o tests/$$dossier/outils.txt || exit 1; \
 	done
