@@ -1,0 +1,234 @@
+"""Les workflows de GitHub : sans défaut pour quatre vérificateurs, et leurs scripts essayés ici.
+
+GitHub n’est pas là : chaque étape « run » est soit lancée par un test, soit dans A_PART, avec la
+raison.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+RACINE = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((RACINE / ".github" / "workflows").glob("*.yml"))
+YAMLLINT = ("yamllint", "--strict", "--config-file", "tests/github/yamllint.yaml")
+VERIFICATEURS = {
+    "actionlint": ("actionlint",),
+    # Ses règles ordinaires : les pédantes voudraient l’empreinte de l’image postgres, que GitHub
+    # tire à chaque fois dans sa dernière correction, comme local/ la propose.
+    "zizmor": ("zizmor", "--offline", "--quiet"),
+    "schema": ("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+    "yamllint": YAMLLINT,
+}
+
+# Les étapes qu’aucun test ne lance telles quelles, et pourquoi.
+A_PART = {
+    "bash .ci/run": "c’est lui qui lance ces tests",
+    "make environnement": "c’est ce qui a installé l’environnement de ces tests",
+    "make book": "les tests du livre le construisent ; sur un Postgres à part, 2 min de plus",
+    "make audit": "demande les avis de sécurité ; tests/requirements/test_auditer.py en juge",
+    '.venv/bin/uv pip install --python .venv/bin/python --upgrade --requirement "$RUNNER_TEMP/'
+    'sans-versions.txt"': "changerait l’environnement de ces tests",
+    ".venv/bin/python -m pytest tests/notebooks": "ces tests sont ceux de « make test »",
+}
+
+
+def lancer(*commande, **options):
+    """Lance une commande depuis la racine ; rend ce qu’elle a fait."""
+    return subprocess.run(
+        [str(mot) for mot in commande],
+        **{"cwd": RACINE, "timeout": 120, **options},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def verifier(outils, nom, *fichiers):
+    """Lance un vérificateur sur des workflows."""
+    commande, *options = VERIFICATEURS[nom]
+    return lancer(outils / commande, *options, *fichiers)
+
+
+def etapes():
+    """Le script de chaque étape « run », avec son workflow et son nom."""
+    for chemin in WORKFLOWS:
+        contenu = yaml.safe_load(chemin.read_text(encoding="utf-8"))
+        for tache in contenu["jobs"].values():
+            for etape in tache["steps"]:
+                if "run" in etape:
+                    yield chemin.name, etape["name"], etape["run"]
+
+
+def script(nom):
+    """Le script de l’étape de ce nom, qui doit être la seule."""
+    (trouve,) = [texte for _, autre, texte in etapes() if autre == nom]
+    return trouve
+
+
+def jouer(nom, dossier, **environnement):
+    """Joue une étape comme GitHub : « bash -e », un fichier par sortie."""
+    sortie = dossier / "sortie"
+    sortie.touch()
+    env = {**os.environ, "GITHUB_OUTPUT": str(sortie), "RUNNER_TEMP": str(dossier), **environnement}
+    fait = lancer("bash", "-e", "-o", "pipefail", "-c", script(nom), env=env)
+    return fait, sortie.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("nom", VERIFICATEURS)
+def test_aucun_verificateur_n_a_rien_a_redire(outils, nom):
+    assert len(WORKFLOWS) >= 3
+    fait = verifier(outils, nom, *WORKFLOWS)
+    assert fait.returncode == 0, fait.stdout + fait.stderr
+
+
+@pytest.mark.parametrize(
+    ("nom", "avant", "apres", "plainte"),
+    [
+        ("actionlint", "github.ref ==", "github.reff ==", "reff"),
+        ("zizmor", "persist-credentials: false", "fetch-depth: 1", "artipacked"),
+        ("zizmor", "  pull_request:", "  pull_request_target:", "dangerous-triggers"),
+        (
+            *("zizmor", "    permissions:\n      contents: read\n", "    permissions: write-all\n"),
+            "excessive-permissions",
+        ),
+        ("zizmor", "@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7", "unpinned-uses"),
+        ("zizmor", "run: make audit", "run: echo ${{ github.head_ref }}", "template-injection"),
+        ("schema", "timeout-minutes: 15", "timeout-minutes: [15]", "timeout-minutes"),
+        ("yamllint", "permissions: {}", "permissions: {}\npermissions: {}", "duplication"),
+    ],
+)
+def test_un_workflow_abime_est_refuse(outils, tmp_path, nom, avant, apres, plainte):
+    texte = (RACINE / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert avant in texte, "le défaut ne serait pas posé"
+    fautif = tmp_path / "ci.yml"
+    fautif.write_text(texte.replace(avant, apres, 1), encoding="utf-8")
+    fait = verifier(outils, nom, fautif)
+    assert fait.returncode != 0, f"{nom} n’a rien vu"
+    assert plainte in fait.stdout + fait.stderr
+
+
+def defauts(contenu):
+    """Ce que nos règles refusent et qu’aucun vérificateur ne regarde partout."""
+    if contenu.get("permissions") != {}:
+        yield "les droits ne sont pas vides en tête"
+    if "concurrency" not in contenu:
+        yield "rien ne dit quoi faire de deux exécutions à la fois"
+    # YAML 1.1 lit « on » comme vrai.
+    if "pull_request_target" in contenu[True]:
+        yield "« pull_request_target » donne des droits au code d’autrui"
+    for nom, tache in contenu["jobs"].items():
+        if not isinstance(tache.get("timeout-minutes"), int):
+            yield f"{nom} n’a pas de limite de temps"
+        if "permissions" not in tache:
+            yield f"{nom} ne dit pas ses droits"
+
+
+@pytest.mark.parametrize("chemin", WORKFLOWS, ids=lambda c: c.name)
+def test_droits_limites_et_concurrence_sont_dits(chemin):
+    assert list(defauts(yaml.safe_load(chemin.read_text(encoding="utf-8")))) == []
+
+
+def test_un_workflow_sans_limites_est_refuse():
+    contenu = {True: {"pull_request_target": None}, "jobs": {"a": {"steps": []}}}
+    assert len(list(defauts(contenu))) == 5
+
+
+def test_chaque_script_est_essaye_ou_mis_a_part():
+    essayes = {
+        "Écrire le nom de l’image en minuscules, comme le registre le demande",
+        "Lister les dépendances sans leur version exacte",
+        "Ouvrir l’issue, ou compléter celle qui est ouverte",
+    }
+    reste = {
+        (flux, nom) for flux, nom, texte in etapes() if texte not in A_PART and nom not in essayes
+    }
+    assert reste == set(), "ajoutez un test, ou dites dans A_PART pourquoi il n’y en a pas"
+    assert set(A_PART) <= {texte for *_, texte in etapes()}, "une étape mise à part n’existe plus"
+
+
+def test_le_nom_de_l_image_est_en_minuscules(tmp_path):
+    nom = "Écrire le nom de l’image en minuscules, comme le registre le demande"
+    fait, sortie = jouer(nom, tmp_path, DEPOT="SoufieneCHR/presentation_mlops")
+    assert fait.returncode == 0, fait.stderr
+    assert sortie == "prefixe=ghcr.io/soufienechr/presentation_mlops\n"
+
+
+def test_les_dependances_perdent_leur_version_exacte_et_gardent_leurs_bornes(tmp_path):
+    venv = RACINE / ".venv" / "bin" / "python"
+    assert Path(sys.executable) == venv, "les tests se lancent par « make test »"
+    fait, _ = jouer("Lister les dépendances sans leur version exacte", tmp_path)
+    assert fait.returncode == 0, fait.stderr
+    lignes = (tmp_path / "sans-versions.txt").read_text(encoding="utf-8").splitlines()
+    assert {"mlflow", "psycopg[binary]", "pandas>=3.0,<3.1", "pytest"} <= set(lignes)
+    assert not [ligne for ligne in lignes if "==" in ligne]
+
+
+@pytest.fixture
+def faux_gh(tmp_path):
+    """Un « gh » de théâtre : il rend la liste des issues et note ce qu’on lui demande."""
+    (tmp_path / "bin").mkdir()
+    gh = tmp_path / "bin" / "gh"
+    gh.write_text(
+        f"""#!{sys.executable}
+import json, os, subprocess, sys
+if sys.argv[1:3] == ["issue", "list"]:
+    filtre = sys.argv[sys.argv.index("--jq") + 1]
+    jq = subprocess.run(["jq", "-r", filtre], input=os.environ["ISSUES"], text=True)
+    sys.exit(jq.returncode)
+with open({str(tmp_path / "demandes")!r}, "a", encoding="utf-8") as journal:
+    journal.write(json.dumps(sys.argv[1:]) + "\\n")
+""",
+        encoding="utf-8",
+    )
+    gh.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("ouvertes", "attendu"),
+    [
+        ([], ["issue", "create", "--title", "Un titre"]),
+        ([{"number": 3, "title": "Un titre voisin"}], ["issue", "create", "--title", "Un titre"]),
+        ([{"number": 7, "title": "Un titre"}], ["issue", "comment", "7"]),
+    ],
+)
+def test_un_echec_ouvre_une_issue_ou_complete_la_sienne(faux_gh, ouvertes, attendu):
+    assert shutil.which("jq"), "jq manque : « apt-get install jq »"
+    fait, _ = jouer(
+        "Ouvrir l’issue, ou compléter celle qui est ouverte",
+        faux_gh,
+        PATH=f"{faux_gh / 'bin'}:{os.environ['PATH']}",
+        ISSUES=json.dumps(ouvertes),
+        TITRE="Un titre",
+        EXECUTION="https://exemple.fr/7",
+    )
+    assert fait.returncode == 0, fait.stderr
+    (demande,) = (faux_gh / "demandes").read_text(encoding="utf-8").splitlines()
+    assert json.loads(demande)[: len(attendu)] == attendu
+    assert "https://exemple.fr/7" in demande
+
+
+def test_le_service_postgres_a_la_version_de_local():
+    contenu = yaml.safe_load((RACINE / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    service = contenu["jobs"]["livre"]["services"]["postgres"]
+    reglages = (RACINE / "local" / ".env.exemple").read_text(encoding="utf-8")
+    assert f"POSTGRES_IMAGE={service['image']}\n" in reglages
+
+
+def test_chaque_image_de_local_est_publiee():
+    contenu = yaml.safe_load((RACINE / ".github/workflows/images.yml").read_text(encoding="utf-8"))
+    tache = contenu["jobs"]["image"]
+    construites = [e for e in tache["steps"] if "build-push-action" in e.get("uses", "")]
+    publiees = {*tache["strategy"]["matrix"]["image"], "airflow"}
+    assert publiees == {f.parent.name for f in (RACINE / "local").glob("images/*/Dockerfile")}
+    for etape in construites:
+        reglages = etape["with"]
+        assert reglages["platforms"] == "linux/amd64,linux/arm64"
+        assert reglages["sbom"] is True
+        assert reglages["provenance"] == "mode=max"
