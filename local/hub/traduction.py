@@ -1,4 +1,11 @@
-"""JupyterHub en français : les phrases de ses pages, traduites à la lecture de ses gabarits."""
+"""JupyterHub en français : ses gabarits traduits à leur lecture, sa page d’administration aussi.
+
+Cette page est un script tout fait, que « python traduction.py <script> » traduit sur place à la
+construction de l’image.
+"""
+
+import sys
+from pathlib import Path
 
 from jinja2.ext import Extension
 
@@ -91,14 +98,121 @@ PHRASES = {
     },
 }
 
+# Les phrases de admin-react.js, chaînes de JavaScript comprises.
+ADMINISTRATION = {
+    '" seconds ago"': '" s"',
+    '" minutes ago"': '" min"',
+    '" hours ago"': '" h"',
+    '" days ago"': '" jours"',
+    '" months ago"': '" mois"',
+    '" years ago"': '" ans"',
+    '"Displaying "': '"Lignes "',
+    '"of ".concat(a)': '"sur ".concat(a)',
+    '"Previous")': '"Précédents")',
+    '"Next")': '"Suivants")',
+    '"Items per page:"': '"Lignes par page : "',
+    '"aria-label":"Close"': '"aria-label":"Fermer"',
+    # La page des participants.
+    '"Stop Server"': '"Arrêter le serveur"',
+    '"Delete Server"': '"Effacer le serveur"',
+    '"Server is pending":"Start Server"': '"Le serveur démarre":"Lancer le serveur"',
+    '"Spawn Page"': '"Page de lancement"',
+    '"Access Server"': '"Ouvrir le serveur"',
+    '"Edit User"': '"Modifier la personne"',
+    '"Never"': '"Jamais"',
+    'Title,null,"User")': 'Title,null,"Personne")',
+    'Title,null,"Server")': 'Title,null,"Serveur")',
+    '"Start All"': '"Tout lancer"',
+    '"Stop All"': '"Tout arrêter"',
+    '"Shutdown Hub"': '"Éteindre le hub"',
+    '"Start all default servers on the current page"': '"Lance les serveurs de cette page"',
+    '"Stop all servers including named servers on the current page"': (
+        '"Arrête tous les serveurs de cette page"'
+    ),
+    '"Search Users"': '"Chercher quelqu’un"',
+    '"aria-label":"user-search"': '"aria-label":"Chercher quelqu’un"',
+    '"check to only show running servers, otherwise show all"': (
+        '"Cochez pour ne voir que les serveurs en marche"'
+    ),
+    '"Only Active Servers"': '"En marche seulement"',
+    '"Manage Groups"': '"Groupes"',
+    '{id:"user-header"},"User"': '{id:"user-header"},"Personne"',
+    '{id:"server-header"},"Server"': '{id:"server-header"},"Serveur"',
+    '"Last Activity"': '"Dernière activité"',
+    '"Server Start Time"': '"Démarré depuis"',
+    '"profile-used-header"},"Profile"': '"profile-used-header"},"Profil"',
+    '"Actions"': '"Gestes"',
+    '"servers":"server",". "': '"serveurs":"serveur",". "',
+    '"Are they ":"Is it "," already running?"': '"Tournent-ils ":"Tourne-t-il "," déjà ?"',
+    '"Are they ":"Is it "," already stopped?"': '"Sont-ils ":"Est-il "," déjà à l’arrêt ?"',
+    '"Failed to start "': '"N’ont pas démarré : "',
+    '"Failed to stop "': '"Ne se sont pas arrêtés : "',
+    '"Failed to start servers."': '"Les serveurs n’ont pas démarré."',
+    '"Failed to stop servers."': '"Les serveurs ne se sont pas arrêtés."',
+    '"Failed to ".concat': '"Sans succès : ".concat',
+    '"Failed to update user list."': '"La liste n’a pas pu être relue."',
+    '"Failed to update group list."': '"La liste des groupes n’a pas pu être relue."',
+    '"Could not update users list."': '"La liste n’a pas pu être relue."',
+    # Les pages d’une personne et des groupes.
+    '"Add Users"': '"Ajouter des personnes"',
+    '"usernames separated by line"': '"un nom par ligne"',
+    '"form-check-label"},"Admin")': '"form-check-label"},"Administre le hub")',
+    '"Back")': '"Retour")',
+    '"Apply")': '"Enregistrer")',
+    '"Editing user "': '"Modifier "',
+    '"updated username"': '"nouveau nom"',
+    '"Delete user"': '"Effacer cette personne"',
+    '"Failed to update users."': '"La liste n’a pas pu être enregistrée."',
+    '"Failed to create user. "': '"Cette personne n’a pas pu être ajoutée. "',
+    '"Failed to create user."': '"Cette personne n’a pas pu être ajoutée."',
+    '"User already exists."': '"Ce nom est déjà pris."',
+    '"Failed to edit user."': '"Cette personne n’a pas pu être modifiée."',
+    'null,"Groups")': 'null,"Groupes")',
+    '" users"': '" personnes"',
+    '"no groups created..."': '"Aucun groupe."',
+    '"New Group"': '"Nouveau groupe"',
+    '"Create Group"': '"Créer un groupe"',
+    '"group name..."': '"nom du groupe"',
+    '"Create")': '"Créer")',
+    '"Group already exists."': '"Ce groupe existe déjà."',
+    '"Failed to create group. "': '"Le groupe n’a pas pu être créé. "',
+    '"Failed to create group."': '"Le groupe n’a pas pu être créé."',
+    '"Could not update groups list."': '"La liste des groupes n’a pas pu être relue."',
+    '"Editing Group "': '"Modifier le groupe "',
+    '"Manage group members"': '"Ses membres"',
+    '"Manage group properties"': '"Ses propriétés"',
+    '"Add by username"': '"Nom à ajouter"',
+    '"Add user")': '"Ajouter")',
+    "\" is not a valid JupyterHub user.'": "\" n’est personne de ce hub.'",
+    'null,"Key")': 'null,"Clé")',
+    'null,"Value")': 'null,"Valeur")',
+    '"Add Item"': '"Ajouter"',
+    '"Delete")))}': '"Effacer")))}',
+    '"Delete Group"': '"Effacer le groupe"',
+    '"Duplicate keys found!"': '"Une clé est en double."',
+    '"Failed to edit group."': '"Le groupe n’a pas pu être modifié."',
+    '"Failed to delete group."': '"Le groupe n’a pas pu être effacé."',
+}
+
+
+def traduire(nom: str, texte: str, phrases: dict[str, str]) -> str:
+    """Traduit un texte ; une phrase introuvable dirait que JupyterHub a changé."""
+    for anglais, francais in phrases.items():
+        if anglais not in texte:
+            raise ValueError(f"{nom} ne contient plus « {anglais} » : revoir traduction.py")
+        texte = texte.replace(anglais, francais)
+    return texte
+
 
 class EnFrancais(Extension):
     """Remplace les phrases anglaises des gabarits livrés avec JupyterHub."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Traduit un gabarit ; une phrase introuvable dirait que JupyterHub a changé."""
-        for anglais, francais in PHRASES.get(name or "", {}).items():
-            if anglais not in source:
-                raise ValueError(f"{name} ne contient plus « {anglais} » : revoir traduction.py")
-            source = source.replace(anglais, francais)
-        return source
+        """Traduit un gabarit."""
+        return traduire(name, source, PHRASES.get(name or "", {}))
+
+
+if __name__ == "__main__":
+    script = Path(sys.argv[1])
+    traduit = traduire(script.name, script.read_text(encoding="utf-8"), ADMINISTRATION)
+    script.write_text(traduit, encoding="utf-8")

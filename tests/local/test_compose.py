@@ -77,6 +77,10 @@ def test_l_orateur_administre_et_lui_seul(pile, nouveau_venu):
         assert personne.se_connecter(nouveau_venu.carte(nom)).status_code == 302
         page = personne.http.get(f"{pile.adresse('hub')}/hub/admin", timeout=30)
         assert page.status_code == attendu, f"{nom} : {page.status_code}"
+    adresse = f"{pile.adresse('hub')}/hub/static/js/admin-react.js"
+    script = requests.get(adresse, timeout=30).content.decode("utf-8")
+    assert "Tout arrêter" in script
+    assert "Stop All" not in script
 
 
 def test_un_participant_ecrit_dans_sa_base_et_dans_mlflow(pile, demonstration):
