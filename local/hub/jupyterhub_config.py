@@ -39,8 +39,8 @@ c.JupyterHub.cookie_secret_file = "/srv/hub/cle_des_cookies"
 c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
 # Le hub peut redémarrer sans interrompre personne.
 c.JupyterHub.cleanup_servers = False
-# Trente personnes arrivent ensemble ; dix serveurs au plus démarrent à la fois.
-c.JupyterHub.concurrent_spawn_limit = 10
+# Trente personnes arrivent ensemble : plus de deux démarrages par cœur les retarderaient tous.
+c.JupyterHub.concurrent_spawn_limit = 2 * os.cpu_count()
 c.JupyterHub.jinja_environment_options = {"extensions": [EnFrancais]}
 
 c.JupyterHub.services = [

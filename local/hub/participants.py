@@ -91,19 +91,20 @@ def reglages(projet: str) -> dict:
         "cpu_limit": float(os.environ["PROCESSEURS_PARTICIPANT"]),
         "notebook_dir": f"{MAISON}/demonstration",
         "default_url": "/lab",
-        "start_timeout": 180,
-        "http_timeout": 120,
+        "start_timeout": 300,
+        "http_timeout": 240,
         "environment": {
             "HOME": MAISON,
             "DATABASE_URL": lambda serveur: f"postgresql://{serveur.user.name}@postgres:5432/demo",
             "DATABASE_PASSWORD_FILE": f"{CACHETTE}/base",
             "MLFLOW_TRACKING_URI": "http://mlflow:5000",
             "MLOPS_TRAVAIL": f"{MAISON}/travail",
-            "SANTE": "http://127.0.0.1:8888${JUPYTERHUB_SERVICE_PREFIX}api",
         },
         "extra_create_kwargs": {
             "user": f"{UID}:{UID}",
             "labels": {"presentation-mlops.participant": projet},
+            # Le hub surveille déjà ses serveurs : trente contrôles de plus seraient du temps perdu.
+            "healthcheck": {"test": ["NONE"]},
         },
         "extra_host_config": {
             "cap_drop": ["ALL"],
