@@ -14,7 +14,7 @@ from nbformat.validator import iter_validate
 RACINE = Path(__file__).resolve().parents[1]
 
 A_LA_RACINE = {
-    *(".ci", ".gitattributes", ".github", ".gitignore"),
+    *(".ci", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml"),
     *("LICENSE", "Makefile", "README.md", "_config.yml", "_toc.yml", "environment.yml"),
     *("presentation_mlops.md", "pyproject.toml", "requirements"),
     *("benchmarks", "book", "cluster_k8s", "data", "local", "notebooks", "tests"),
