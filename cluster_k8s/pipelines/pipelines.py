@@ -88,6 +88,8 @@ def sur_le_cluster(tache: dsl.PipelineTask, nom: str, memoire: str = "2Gi") -> d
     # n’est dans le YAML, et les exécuteurs locaux les ignorent.
     kubernetes.use_config_map_as_env(tache, "demo", {nom: nom for nom in REGLAGES})
     kubernetes.use_secret_as_env(tache, "demo", {"mot_de_passe_production": "PGPASSWORD"})
+    for acces in ("acces-postgres", "acces-mlflow"):  # ce que les NetworkPolicies laissent passer
+        kubernetes.add_pod_label(tache, acces, "oui")
     kubernetes.set_security_context(tache, 10001, 10001, True)
     kubernetes.set_timeout(tache, 1800)
     return tache
