@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from mlops_demo import base, evaluation
 from mlops_demo.configuration import ErreurUtilisateur, utilisateur
 
-CASES = 1000  # de l’histogramme des probabilités : l’AUC y est connue à mieux que 0,001
+CASES = 1000  # de l’histogramme des probabilités, d’où l’on tire l’AUC et ses bornes
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS statistiques (
