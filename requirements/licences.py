@@ -1,0 +1,90 @@
+"""Liste la licence de chaque paquet installé, et refuse celles que le projet n’accepte pas.
+
+``.venv/bin/python requirements/licences.py`` en écrit le tableau. La licence est celle que le
+paquet déclare : son expression SPDX, sinon ses « classifiers », sinon la première ligne du champ.
+"""
+
+import re
+import sys
+from importlib.metadata import Distribution, distributions
+
+# Permissives, ou à réciprocité limitée au fichier (MPL) ou à la bibliothèque (LGPL) : le projet
+# importe ces paquets sans les modifier ni les redistribuer dans le sien.
+ACCEPTEES = {
+    *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python"),
+    *(
+        "ISC",
+        "LGPL-3.0-only",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MPL-2.0",
+        "PSF-2.0",
+        "TCL",
+        "ZPL-2.1",
+        "Zlib",
+    ),
+}
+# Ce que des paquets écrivent à la place d’un identifiant SPDX.
+SYNONYMES = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2.0": "Apache-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+}
+# Ce que leurs métadonnées ne disent pas, ou mal, et où nous l’avons lu.
+LUES = {
+    # Leur fichier LICENSE, dans le paquet.
+    "huey": "MIT",
+    "skops": "MIT",
+    # Son COPYING : domaine public (CC0), avec des fichiers sous BSD et ZPL ; la GPL ne vaut que
+    # pour un mode d’Emacs, que le paquet ne contient pas.
+    "docutils": "CC0-1.0 AND BSD-2-Clause AND BSD-3-Clause AND ZPL-2.1",
+}
+
+
+def licence(paquet: Distribution) -> str:
+    """Donne la licence que déclare un paquet, ou « inconnue »."""
+    donnees = paquet.metadata
+    if donnees["Name"] in LUES:
+        return LUES[donnees["Name"]]
+    if expression := donnees.get("License-Expression"):
+        return expression
+    classes = [c for c in donnees.get_all("Classifier", []) if c.startswith("License ::")]
+    noms = [c.split(" :: ")[-1] for c in classes if c.count(" :: ") > 1]
+    if not noms:
+        noms = (donnees.get("License") or "").strip().splitlines()[:1]
+    return " AND ".join(SYNONYMES.get(nom, nom) for nom in noms) or "inconnue"
+
+
+def acceptee(expression: str) -> bool:
+    """Dit si chaque licence d’un « AND », ou l’une au moins d’un « OR », est acceptée."""
+    choix = re.split(r"\s+OR\s+", expression.replace("(", "").replace(")", ""))
+    return any(set(re.split(r"\s+AND\s+", partie)) <= ACCEPTEES for partie in choix)
+
+
+def relever() -> dict[str, tuple[str, str]]:
+    """Donne la version et la licence de chaque paquet installé, hors celui du dépôt."""
+    vus = {p.metadata["Name"]: (p.version, licence(p)) for p in distributions()}
+    return {nom: vus[nom] for nom in sorted(vus, key=str.lower) if nom != "presentation-mlops"}
+
+
+def principal() -> int:
+    """Écrit le tableau ; rend 1 si une licence est refusée."""
+    print("| Paquet | Version | Licence |\n|---|---|---|")
+    releve = relever()
+    for nom, (version, expression) in releve.items():
+        print(f"| {nom} | {version} | {expression} |")
+    refusees = [f"{nom} ({e})" for nom, (_, e) in releve.items() if not acceptee(e)]
+    if refusees:
+        print(f"Licences refusées ou inconnues : {', '.join(refusees)}", file=sys.stderr)
+    return 1 if refusees else 0
+
+
+if __name__ == "__main__":
+    sys.exit(principal())
