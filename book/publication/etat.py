@@ -78,7 +78,7 @@ def notes() -> Tableau:
             "accessibilite": str(note["accessibilite"]),
             "bonnes_pratiques": str(note["bonnes_pratiques"]),
             "affichage": _secondes(note["affichage_s"]),
-            "poids": f"{note['poids_ko']} ko",
+            "poids": str(note["poids_ko"]),
             "demandes": str(note["demandes"]),
         }
         for note in mesures["lighthouse"]
@@ -89,7 +89,7 @@ def notes() -> Tableau:
         "accessibilite": "Accessibilité",
         "bonnes_pratiques": "Bonnes pratiques",
         "affichage": "Affichage",
-        "poids": "Poids",
+        "poids": "Poids (ko)",
         "demandes": "Demandes",
     }
     legende = f"Les notes de Lighthouse, sur 100, médianes de {mesures['passages']} passages"
