@@ -31,6 +31,8 @@ POLICE = re.compile(r"(@font-face\{[^}]*?)src:url\(([^)]+)\.woff2\)[^}]*\}")
 # Une icône dans une page ou un script, et le signe que lui donne la feuille du thème.
 ICONE = re.compile(r"\bfa-([a-z-]+)")
 SIGNE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
+# Ceux que le thème dessine de lui-même, devant le titre d’un encadré par exemple.
+SIGNE_DU_THEME = re.compile(r'--pst-icon-[\w-]+:\s*"([\ue000-\uf8ff])"')
 
 
 def alleger(sortie: Path, pages: list[Path]) -> None:
@@ -103,7 +105,8 @@ def reduire_les_polices(style: str, feuille: Path, noms: set[str]) -> str:
         for classes, code in SIGNE.findall(style)
         if noms & set(re.findall(r"\.fa-([\w-]+):", classes))
     }
-    if not signes:
+    du_theme = {ord(signe) for signe in SIGNE_DU_THEME.findall(style)}
+    if not signes or not du_theme:
         raise ExtensionError("le thème a changé : sa feuille de style ne déclare plus d’icônes.")
 
     def reduire(declaration: re.Match[str]) -> str:
@@ -111,7 +114,7 @@ def reduire_les_polices(style: str, feuille: Path, noms: set[str]) -> str:
         options = subset.Options(flavor="woff", layout_features=[], notdef_outline=True)
         with TTFont(source.with_suffix(".ttf")) as police:
             reducteur = subset.Subsetter(options)
-            reducteur.populate(unicodes=signes)
+            reducteur.populate(unicodes=signes | du_theme)
             reducteur.subset(police)
             police.flavor = "woff"
             police.save(source.with_suffix(".woff"))

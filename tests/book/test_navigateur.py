@@ -255,7 +255,10 @@ def test_toutes_les_icones_sont_dans_les_polices(livre):
         with TTFont(police) as fonte:
             dessinees |= set(fonte.getBestCmap())
     style = (livre / "_static" / "styles" / "livre.css").read_text(encoding="utf-8")
-    # Alors chaque icône d’une page y est
+    # Alors chaque icône que le thème dessine, ou qu’une page nomme, y est
+    du_theme = set(re.findall(r'--pst-icon-[\w-]+:\s*"([\ue000-\uf8ff])"', style))
+    assert len(du_theme) > 10, "le thème ne nomme plus ses icônes"
+    assert {ord(signe) for signe in du_theme} <= dessinees, "un encadré montrerait un carré barré"
     for nom in CHAPITRES:
         page = BeautifulSoup((livre / nom).read_text(encoding="utf-8"), "html.parser")
         for icone in page.select('[class*="fa-"]'):

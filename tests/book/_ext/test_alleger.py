@@ -11,6 +11,7 @@ THEME = (
     '@font-face{font-family:Icones;src:url(../vendor/icones.woff2) format("woff2"),'
     'url(../vendor/icones.ttf) format("truetype")}'
     '.fa-lune:before,.fa-nuit:before{content:"\\f186"}.fa-soleil:before{content:"\\f185"}'
+    ':root{--pst-icon-cloche:"\uf0f3"}'
 )
 PAGE = """<head>
 <link href="{r}_static/styles/theme.css?digest=1" rel="stylesheet" />
@@ -25,11 +26,11 @@ PAGE = """<head>
 
 
 def dessiner_police(fichier):
-    """Une police de deux signes, le soleil et la lune."""
-    noms = [".notdef", "soleil", "lune"]
+    """Une police de trois signes : le soleil, la lune, la cloche."""
+    noms = [".notdef", "soleil", "lune", "cloche"]
     police = FontBuilder(1000)
     police.setupGlyphOrder(noms)
-    police.setupCharacterMap({0xF185: "soleil", 0xF186: "lune"})
+    police.setupCharacterMap({0xF185: "soleil", 0xF186: "lune", 0xF0F3: "cloche"})
     police.setupGlyf({nom: TTGlyphPen(None).glyph() for nom in noms})
     police.setupHorizontalMetrics(dict.fromkeys(noms, (500, 0)))
     police.setupHorizontalHeader()
@@ -45,7 +46,9 @@ def livre(tmp_path):
     """Deux pages, à deux profondeurs, deux feuilles de style et une police d’icônes."""
     statiques = tmp_path / "_static"
     (statiques / "styles").mkdir(parents=True)
-    (statiques / "styles" / "theme.css").write_text(f'@import "../basic.css";{THEME}')
+    (statiques / "styles" / "theme.css").write_text(
+        f'@import "../basic.css";{THEME}', encoding="utf-8"
+    )
     (statiques / "basic.css").write_text("li{background:url(file.png)}")
     (statiques / "mlops.css").write_text("h1{color:red}")
     dessiner_police(statiques / "vendor" / "icones.ttf")
@@ -67,9 +70,9 @@ def test_alleger(livre):
     assert page.read_text().count("stylesheet") == 1
     assert 'href="../_static/styles/livre.css?v=' in page.read_text()
     assert not (livre / "_static" / "mlops.css").exists(), "Une feuille fondue ne sert plus."
-    # Et la police n’a plus que l’icône montrée
+    # Et la police n’a plus que l’icône montrée et celle que le thème dessine
     with TTFont(livre / "_static" / "vendor" / "icones.woff") as police:
-        assert set(police.getBestCmap()) == {0xF186}
+        assert set(police.getBestCmap()) == {0xF186, 0xF0F3}
     assert "url(../vendor/icones.woff) " in style
     # Et la recherche ne se charge que sur sa page
     assert "searchindex" not in page.read_text()
