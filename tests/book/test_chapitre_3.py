@@ -4,8 +4,8 @@ import re
 
 import nbformat
 import pytest
-from publication.depot import RACINE
-from publication.schemas import schema
+from publication.depot import RACINE, lire_yaml
+from publication.schemas import SCHEMAS, schema
 from publication.tableaux import charger
 
 PARTIES = ["Le schéma", "L’explication", "L’exemple", "Les outils", "La preuve"]
@@ -53,6 +53,13 @@ def test_chaque_schema_porte_sa_legende(n):
     assert figure["figure"]["name"] == f"fig-principe-{n}"
     assert figure["figure"]["caption"] == dessine.legende, "légende et crédit viennent du YAML"
     assert figure["image"]["alt"] == dessine.description, "l’alternative vient du YAML"
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_aucun_schema_n_est_un_tableau_en_image(n):
+    noeuds = lire_yaml(SCHEMAS / f"principe_{n}.yaml").get("noeuds", {}).values()
+    formes = {noeud.get("forme") for noeud in noeuds}
+    assert formes != {"tableau"}, "un tableau se lit dans la page, pas dans une image"
 
 
 def test_rien_n_est_ecrit_dans_la_base():
