@@ -1,5 +1,6 @@
 """Les installations telles que kubectl les compose, et les outils qui les vérifient."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ RACINE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))  # controles.py
 
 INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
+BIN = Path(sys.executable).parent
 A_PART = ("kserve", "kubeflow", "notebooks")
 
 
@@ -74,3 +76,48 @@ def objets(rendus):
         return connus[installation]
 
     return lire
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory):
+    """Le premier champion, entraîné sur nos vols et inscrit par un serveur MLflow, comme là-bas."""
+    from mlops_demo import base, donnees, postgres, processus, registre, simulation
+    from mlops_demo.session import session
+    from programmes import programme
+
+    dossier = tmp_path_factory.mktemp("registre")
+    port = processus.port_libre()
+    adresse = f"http://127.0.0.1:{port}"
+    commande = [
+        BIN / "mlflow",
+        "server",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--serve-artifacts",
+    ]
+    commande += ["--artifacts-destination", dossier / "artefacts"]
+    with pytest.MonkeyPatch.context() as reglages:
+        reglages.setenv("MLOPS_TRAVAIL", str(dossier))
+        reglages.setenv("MLOPS_UTILISATEUR", "production")
+        reglages.delenv("DATABASE_URL", raising=False)
+        base.oublier()
+        try:
+            with session():
+                donnees.charger()
+                registre_en_base = base.url_avec_schema(base.SCHEMA_MLFLOW)
+                env = os.environ | {
+                    "MLFLOW_BACKEND_STORE_URI": registre_en_base.render_as_string(
+                        hide_password=False
+                    ),
+                    "PATH": f"{BIN}:{os.environ['PATH']}",
+                }
+                with programme(commande, dossier / "mlflow.journal", env, f"{adresse}/health"):
+                    reglages.setenv("MLFLOW_TRACKING_URI", adresse)
+                    simulation.assurer_champion()
+                    yield adresse, registre.version_de(registre.CHAMPION)
+        finally:
+            base.oublier()
+            postgres.fermer()
+            postgres.effacer()

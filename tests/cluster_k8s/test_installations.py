@@ -225,6 +225,12 @@ def test_checkov_voit_un_defaut(outils, tmp_path):
     assert lancer(outils / "checkov", "--directory", tmp_path, *options).returncode != 0
 
 
+def test_hadolint_n_a_rien_a_redire(outils):
+    (fichier,) = (RACINE / "cluster_k8s" / "images").glob("*/Dockerfile")
+    fait = lancer(outils / "hadolint", fichier)
+    assert fait.returncode == 0, fait.stdout
+
+
 # --- le réseau : ce qui doit passer passe, le reste non ---------------------------------------
 
 PORTS = {"postgres": 5432, "mlflow": 5000, "api": 8000, "evidently": 8000}

@@ -1,0 +1,34 @@
+"""Lancer un programme pour un test, attendre qu’il soit prêt, l’arrêter."""
+
+import contextlib
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+
+def attendre(adresse, programme, journal, limite_s=240):
+    """Attend qu’une adresse réponde ; montre le journal si elle n’y vient pas."""
+    fin = time.monotonic() + limite_s
+    while time.monotonic() < fin and programme.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(adresse, timeout=5)
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{adresse} ne répond pas :\n{journal.read_text()[-3000:]}")
+
+
+@contextlib.contextmanager
+def programme(commande, journal, env, pret):
+    """Lance un programme, attend qu’il soit prêt, et l’arrête à la fin."""
+    with journal.open("w") as sortie:
+        lance = subprocess.Popen(
+            commande, env=env, stdout=sortie, stderr=sortie, cwd=journal.parent
+        )
+    try:
+        attendre(pret, lance, journal)
+        yield lance
+    finally:
+        lance.terminate()
+        lance.wait(60)

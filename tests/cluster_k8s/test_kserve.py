@@ -1,0 +1,142 @@
+"""Le champion servi par le MLServer de l’image, comme par KServe, dit ce que dit le service."""
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from mlops_demo import processus, service, simulation
+from mlops_demo.features import CATEGORIES, FEATURES, exemples
+from programmes import programme
+
+pytestmark = pytest.mark.k8s
+
+RACINE = Path(__file__).resolve().parents[2]
+IMAGE = RACINE / "cluster_k8s" / "images" / "mlserver"
+BIN = Path(sys.executable).parent
+
+
+def lire(adresse, corps=None, limite_s=30):
+    """Lit du JSON ; envoie d’abord un corps, s’il y en a un."""
+    demande = urllib.request.Request(
+        adresse,
+        data=None if corps is None else json.dumps(corps).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(demande, timeout=limite_s) as reponse:
+        return json.loads(reponse.read() or "null")
+
+
+@pytest.fixture(scope="module")
+def environnement_mlserver(tmp_path_factory):
+    """L’environnement de l’image, fait de son verrou."""
+    dossier = tmp_path_factory.mktemp("mlserver")
+    uv, python = BIN / "uv", dossier / "bin" / "python"
+    verrou = IMAGE / "requirements.txt"
+    for commande in (
+        [uv, "venv", "--quiet", "--python", sys.executable, dossier],
+        [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou],
+    ):
+        fait = subprocess.run(commande, capture_output=True, text=True, check=False)
+        assert fait.returncode == 0, fait.stderr
+    return dossier / "bin"
+
+
+@pytest.fixture(scope="module")
+def mlserver(champion, environnement_mlserver, tmp_path_factory):
+    """MLServer, lancé par servir.py avec les variables du ServingRuntime."""
+    moteur = yaml.safe_load((RACINE / "cluster_k8s" / "kserve" / "moteur.yaml").read_text())
+    (conteneur,) = moteur["spec"]["containers"]
+    dossier = tmp_path_factory.mktemp("modeles")
+    env = {variable["name"]: variable["value"] for variable in conteneur["env"]}
+    port = processus.port_libre()
+    env |= {
+        "PATH": f"{environnement_mlserver}:/usr/bin:/bin",
+        "HOME": str(dossier),
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_TRACKING_URI": champion[0],
+        "MLSERVER_HTTP_PORT": str(port),
+        "MLSERVER_GRPC_PORT": str(processus.port_libre()),
+        "MLSERVER_METRICS_PORT": str(processus.port_libre()),
+        "DOSSIER": str(dossier / "modeles"),
+    }
+    adresse = f"http://127.0.0.1:{port}/v2"
+    commande = [environnement_mlserver / "python", IMAGE / "servir.py"]
+    pret = f"{adresse}/models/retard-vol/ready"
+    with programme(commande, dossier / "mlserver.journal", env, pret):
+        yield adresse
+
+
+@pytest.fixture(scope="module")
+def vols(champion):
+    """Des vols de juillet, valeurs manquantes comprises."""
+    return exemples("2013-07-01", "2013-07-08").sample(500, random_state=1)
+
+
+def en_v2(vols):
+    """Des vols, dans le protocole V2 : une entrée par colonne."""
+    entrees = []
+    for nom in FEATURES:
+        genre, encodage = ("BYTES", "str") if nom in CATEGORIES else ("FP64", "np")
+        valeurs = vols[nom].astype(object).where(vols[nom].notna(), None).tolist()
+        forme = {"name": nom, "shape": [len(vols), 1], "datatype": genre, "data": valeurs}
+        entrees.append(forme | {"parameters": {"content_type": encodage}})
+    return {"parameters": {"content_type": "pd"}, "inputs": entrees}
+
+
+def test_kserve_et_le_service_donnent_les_memes_probabilites(mlserver, champion, vols):
+    reponse = lire(f"{mlserver}/models/retard-vol/infer", en_v2(vols))
+    (sortie,) = reponse["outputs"]
+    assert sortie["shape"] == [len(vols), 2]
+    par_kserve = sortie["data"][1::2]
+
+    serveur = service.lancer(simulation.ouvrir_campagne("kserve"))
+    try:
+        serveur.pret()
+        rendu = service.appeler(serveur, "/predict", {"vols": service.en_json(vols)})
+    finally:
+        serveur.arreter()
+    assert rendu["version"] == champion[1] == int(reponse["model_version"])
+    par_le_service = [p["probabilite"] for p in rendu["predictions"]]
+    assert par_kserve == pytest.approx(par_le_service, abs=1e-12)
+    assert max(par_kserve) - min(par_kserve) > 0.1, "le modèle distingue les vols"
+
+
+def test_mlserver_repond_aux_sondes_du_moteur(mlserver):
+    moteur = yaml.safe_load((RACINE / "cluster_k8s" / "kserve" / "moteur.yaml").read_text())
+    (conteneur,) = moteur["spec"]["containers"]
+    for sonde in ("startupProbe", "readinessProbe", "livenessProbe"):
+        chemin = conteneur[sonde]["httpGet"]["path"].removeprefix("/v2")
+        with urllib.request.urlopen(f"{mlserver}{chemin}", timeout=10) as reponse:
+            assert reponse.status == 200
+
+
+def test_un_vol_sans_une_colonne_n_est_pas_juge(mlserver, vols):
+    demande = en_v2(vols.head(1))
+    demande["inputs"].pop()
+    with pytest.raises(urllib.error.HTTPError):
+        lire(f"{mlserver}/models/retard-vol/infer", demande)
+
+
+def test_un_modele_absent_du_registre_se_dit(champion, environnement_mlserver, tmp_path):
+    fait = subprocess.run(
+        [environnement_mlserver / "python", IMAGE / "servir.py"],
+        env={
+            "PATH": f"{environnement_mlserver}:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "DOSSIER": str(tmp_path / "modeles"),
+            "MLFLOW_TRACKING_URI": champion[0],
+            "MODELE": "inconnu",
+        },
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert fait.returncode == 1
+    assert fait.stderr.strip().splitlines()[-1].startswith("Erreur : le modèle « inconnu »")
+    assert "Traceback" not in fait.stderr
