@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # controles.py
 
 INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
 BIN = Path(sys.executable).parent
-A_PART = ("kserve", "kubeflow", "notebooks")
+A_PART = ("kserve", "notebooks")
 
 
 @pytest.fixture(scope="session")

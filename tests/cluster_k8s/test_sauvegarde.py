@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -25,11 +26,12 @@ class Grappe:
         binaires = postgres._binaires(postgres._dossier())
         postgres._initialiser(dossier, binaires)
         self.port, self.binaires = processus.port_libre(), binaires
-        self.secrets.mkdir()
-        mot_de_passe = (dossier / "mot_de_passe").read_text()
+        self.secrets.mkdir(exist_ok=True)
         for nom in ROLES:
             (self.secrets / f"mot_de_passe_{nom}").write_text(f"secret-{nom}")
-        (self.secrets / "mot_de_passe_postgres").write_text(mot_de_passe)
+        shutil.copy(dossier / "mot_de_passe", self.secrets / "mot_de_passe_postgres")
+        (dossier / "sauvegardes").mkdir(exist_ok=True)
+        (dossier / "mlflow").mkdir(exist_ok=True)
         reglages = [f"-c{nom}={valeur}" for nom, valeur in postgres.REGLAGES.items()]
         self.serveur = subprocess.Popen(
             [binaires / "postgres", "-D", dossier / "grappe", f"-p{self.port}", *reglages],
@@ -101,51 +103,75 @@ class Grappe:
         """Les sauvegardes, de la plus vieille à la dernière."""
         return sorted(d.name for d in (self.dossier / "sauvegardes").glob("20*Z"))
 
+    def remplir(self):
+        """Y met des prédictions, une version et ses fichiers, puis sauvegarde."""
+        self.sql(
+            "CREATE TABLE demo_production.predictions AS"
+            " SELECT n AS id, n / 1000.0 AS probabilite FROM generate_series(1, 1000) AS n",
+            role="production",
+        )
+        self.sql("CREATE TABLE versions AS SELECT 7 AS version", base="mlflow", role="mlflow")
+        artefacts = self.dossier / "mlflow" / "artefacts" / "1" / "modele"
+        artefacts.mkdir(parents=True)
+        (artefacts / "model.skops").write_bytes(b"\0modele\xff" * 1000)
+        fait = self.script("sauvegarder.sh")
+        assert fait.returncode == 0, fait.stderr
 
-def nouvelle():
-    """Une grappe neuve, là où « nobody » peut la lire quand les tests sont root."""
+    def arreter(self):
+        """Arrête le serveur, connexions comprises."""
+        self.serveur.send_signal(signal.SIGINT)
+        self.serveur.wait(60)
+
+
+def dossier_neuf():
+    """Un dossier que « nobody » peut traverser quand les tests sont root."""
     dossier = postgres._dossier().parent / f"k8s_{os.getpid()}_{time.monotonic_ns()}"
     dossier.mkdir(mode=0o711)
-    grappe = Grappe(dossier)
-    grappe.attendre()
-    grappe.preparer()
-    (dossier / "sauvegardes").mkdir()
-    (dossier / "mlflow").mkdir()
-    return grappe
+    return dossier
+
+
+@pytest.fixture(scope="module")
+def modeles():
+    """Deux dossiers à copier : une grappe préparée, et la même, remplie et sauvegardée."""
+    vide, pleine = dossier_neuf(), dossier_neuf()
+    try:
+        grappe = Grappe(vide)
+        grappe.attendre()
+        grappe.preparer()
+        grappe.arreter()
+        subprocess.run(["cp", "-a", f"{vide}/.", pleine], check=True)
+        grappe = Grappe(pleine)
+        grappe.attendre()
+        grappe.remplir()
+        grappe.arreter()
+        yield {"vide": vide, "pleine": pleine}
+    finally:
+        shutil.rmtree(vide)
+        shutil.rmtree(pleine)
 
 
 @pytest.fixture
-def fabriquer():
+def fabriquer(modeles):
     """Fabrique des grappes, effacées à la fin."""
     faites = []
 
-    def une():
-        faites.append(nouvelle())
+    def une(modele):
+        dossier = dossier_neuf()
+        subprocess.run(["cp", "-a", f"{modeles[modele]}/.", dossier], check=True)
+        faites.append(Grappe(dossier))
+        faites[-1].attendre()
         return faites[-1]
 
     yield une
     for grappe in faites:
-        grappe.serveur.terminate()
-        grappe.serveur.wait(60)
+        grappe.arreter()
         shutil.rmtree(grappe.dossier)
 
 
 @pytest.fixture
 def pleine(fabriquer):
     """Une grappe avec des prédictions, un modèle et ses fichiers, déjà sauvegardée."""
-    grappe = fabriquer()
-    grappe.sql(
-        "CREATE TABLE demo_production.predictions AS"
-        " SELECT n AS id, n / 1000.0 AS probabilite FROM generate_series(1, 1000) AS n",
-        role="production",
-    )
-    grappe.sql("CREATE TABLE versions AS SELECT 7 AS version", base="mlflow", role="mlflow")
-    artefacts = grappe.dossier / "mlflow" / "artefacts" / "1" / "modele"
-    artefacts.mkdir(parents=True)
-    (artefacts / "model.skops").write_bytes(b"\0modele\xff" * 1000)
-    fait = grappe.script("sauvegarder.sh")
-    assert fait.returncode == 0, fait.stderr
-    return grappe
+    return fabriquer("pleine")
 
 
 def etat(grappe):
@@ -185,9 +211,10 @@ def test_une_base_abimee_revient_a_sa_sauvegarde(pleine):
 
 
 def test_un_volume_perdu_se_refait_sur_un_postgres_neuf(pleine, fabriquer):
-    neuve = fabriquer()
-    for dossier in ("sauvegardes",):
-        shutil.copytree(pleine.dossier / dossier, neuve.dossier / dossier, dirs_exist_ok=True)
+    neuve = fabriquer("vide")
+    shutil.copytree(
+        pleine.dossier / "sauvegardes", neuve.dossier / "sauvegardes", dirs_exist_ok=True
+    )
     fait = neuve.script("restaurer.sh", SAUVEGARDE=pleine.sauvegardes()[-1])
     assert fait.returncode == 0, fait.stderr
     assert etat(neuve) == etat(pleine)
@@ -209,10 +236,8 @@ def test_une_restauration_qui_echoue_remet_les_bases_en_place(pleine):
     dossier = pleine.dossier / "sauvegardes" / nom
     contenu = (dossier / "mlflow.dump").read_bytes()
     (dossier / "mlflow.dump").write_bytes(contenu[: len(contenu) // 2])
-    somme = subprocess.run(
-        "sha256sum -- *.dump *.sql *.tar > SHA256SUMS", shell=True, cwd=dossier, check=True
-    )
-    assert somme.returncode == 0
+    sommes = "sha256sum -- *.dump *.sql *.tar > SHA256SUMS"
+    subprocess.run(["sh", "-c", sommes], cwd=dossier, check=True)
     avant = etat(pleine)
     fait = pleine.script("restaurer.sh", SAUVEGARDE="")
     assert fait.returncode != 0
