@@ -85,7 +85,7 @@ lock: environnement ## recalcule les verrous de requirements d’après pyprojec
 			--generate-hashes --no-emit-index-url --no-header -o tests/$$dossier/outils.txt || exit 1; \
 	done
 	@.venv/bin/uv pip compile --quiet cluster_k8s/images/mlserver/requirements.in --python-version 3.11 \
-		--constraint local/images/mlflow/requirements.txt --generate-hashes --no-emit-index-url --no-header \
+		--generate-hashes --no-emit-index-url --no-header \
 		-o cluster_k8s/images/mlserver/requirements.txt
 
 bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizaine de minutes)

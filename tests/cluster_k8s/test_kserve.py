@@ -1,6 +1,7 @@
 """Le champion servi par le MLServer de l’image, comme par KServe, dit ce que dit le service."""
 
 import json
+import re
 import subprocess
 import sys
 import urllib.error
@@ -140,3 +141,15 @@ def test_un_modele_absent_du_registre_se_dit(champion, environnement_mlserver, t
     assert fait.returncode == 1
     assert fait.stderr.strip().splitlines()[-1].startswith("Erreur : le modèle « inconnu »")
     assert "Traceback" not in fait.stderr
+
+
+def versions(verrou):
+    """Les versions qu’un verrou fixe."""
+    texte = verrou.read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ \\]+)", texte, re.MULTILINE))
+
+
+def test_l_image_relit_les_modeles_avec_les_versions_du_projet():
+    ici, la = versions(IMAGE / "requirements.txt"), versions(RACINE / "requirements" / "lock.txt")
+    for paquet in ("mlflow", "numpy", "pandas", "scikit-learn", "skops"):
+        assert ici[paquet] == la[paquet], paquet
