@@ -1,9 +1,12 @@
 """Le gate, des deux côtés de chacun de ses seuils."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 import pytest
-from mlops_demo.gate import Seuils, juger
+from mlops_demo.evaluation import gain, mesurer, pertes
+from mlops_demo.gate import Seuils, Verdict, juger
 
 RNG = np.random.default_rng(0)
 
@@ -92,3 +95,71 @@ def test_des_probabilites_impossibles_sont_refusees(vols, mauvaise):
     nouveau[5] = mauvaise
     with pytest.raises(ValueError, match="probabilités"):
         juger(vols, vols["vraie"].to_numpy(), nouveau)
+
+
+def test_les_seuils_sont_fixes_d_avance():
+    assert astuple(Seuils()) == (0.002, 0.0, 0.0, 0.02, 0.01), "les changer se décide, et se dit"
+
+
+@pytest.mark.parametrize("facteur", [0.4, 1.5])
+def test_chaque_mesure_est_celle_qu_un_autre_calcul_donne(vols, facteur):
+    champion, challenger = vols["vraie"] * facteur, vols["vraie"].to_numpy() * 0.8
+    champion = np.clip(champion, 0, 1).to_numpy()
+    observe = vols["late"].to_numpy()
+    verdict = juger(vols, champion, challenger)
+    moyen, bas, haut = gain(observe, champion, challenger, vols["flight_date"].to_numpy())
+    par_aeroport = [
+        (pertes(observe, challenger) - pertes(observe, champion))[vols["origin"] == o].mean()
+        for o in ("EWR", "JFK", "LGA")
+    ]
+    m_champion, m_challenger = mesurer(observe, champion), mesurer(observe, challenger)
+    assert m_challenger["biais"] < 0, "un biais négatif, sinon la valeur absolue ne compte pas"
+    assert verdict.conditions["mesure"].tolist() == pytest.approx(
+        [moyen, bas, m_challenger["brier_skill"], -m_challenger["biais"], max(par_aeroport)]
+    )
+    assert verdict.conditions["seuil"].tolist() == pytest.approx(
+        [0.002, 0, 0, abs(m_champion["biais"]) + 0.02, 0.01]
+    )
+    assert (verdict.gain, verdict.intervalle) == (moyen, (bas, haut))
+    assert verdict.details["pire_origine"] == pytest.approx(max(par_aeroport))
+    assert (verdict.details["champion"], verdict.details["challenger"]) == (
+        m_champion,
+        m_challenger,
+    )
+
+
+@pytest.mark.parametrize(
+    ("champ", "rang", "tenue"),
+    [
+        ("gain_min", 0, True),
+        ("gain_bas_min", 1, False),
+        ("skill_min", 2, False),
+        ("perte_par_origine_max", 4, True),
+    ],
+)
+def test_au_seuil_exact(vols, champ, rang, tenue):
+    duel = (vols, np.full(len(vols), 0.1), vols["vraie"].to_numpy())
+    mesure = juger(*duel).conditions["mesure"].iloc[rang]
+    assert juger(*duel, Seuils(**{champ: mesure})).conditions["tenue"].iloc[rang] == tenue
+
+
+def test_au_plafond_de_biais_exact():
+    """Un biais d’un huitième, que le binaire écrit exactement."""
+    vols = pd.DataFrame(
+        {
+            "late": [1.0, 0.0] * 60,
+            "flight_date": pd.Timestamp("2013-06-03") + pd.to_timedelta(np.arange(120) % 28, "D"),
+            "origin": ["EWR", "JFK", "LGA"] * 40,
+        }
+    )
+    duel = (vols, np.full(120, 0.5), np.full(120, 0.625))
+    ligne = condition(juger(*duel, Seuils(biais_en_plus_max=0.125)), "calibration (biais absolu)")
+    assert (ligne["mesure"], ligne["seuil"], ligne["tenue"]) == (0.125, 0.125, True)
+
+
+def test_la_raison_s_ecrit_avec_quatre_decimales():
+    conditions = pd.DataFrame({"condition": ["a", "b"], "tenue": [True, False]})
+    raison = Verdict(False, conditions, 0.12345, (-0.1, 0.5), {}).raison
+    assert raison == "condition non tenue : b ; gain de log-loss +0,1235 [−0,1000 ; +0,5000]"
+    promu = Verdict(True, conditions.head(1), 0.12345, (0.1, 0.5), {}).raison
+    assert promu.startswith("toutes les conditions du gate sont tenues ; gain")
