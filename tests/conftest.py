@@ -1,6 +1,7 @@
-"""Ce que plusieurs dossiers de tests partagent : le vrai livre, construit une fois."""
+"""Ce que plusieurs dossiers de tests partagent : le livre, un Postgres et un MLflow réels."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,39 @@ def livre() -> Path:
     )
     assert resultat.returncode == 0, f"Le livre ne se construit pas.\n{resultat.stderr}"
     return RACINE / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """Une séance de démonstration, données chargées, dans un dossier avec espace et accent."""
+    with pytest.MonkeyPatch.context() as reglages:
+        dossier = tmp_path_factory.mktemp("démo à part")
+        reglages.setenv("MLOPS_TRAVAIL", str(dossier))
+        reglages.setenv("MLOPS_UTILISATEUR", "tests")
+        reglages.delenv("DATABASE_URL", raising=False)
+        from mlops_demo import base, donnees, postgres, session
+
+        base.oublier()
+        with session():
+            donnees.charger()
+            yield dossier
+        base.oublier()
+        postgres.fermer()
+        postgres.effacer()
+        shutil.rmtree(dossier, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def premier(demo):
+    """Numéro de version du premier champion, appris une fois pour tous les tests."""
+    from mlops_demo import simulation
+
+    return simulation.premier_champion()
+
+
+@pytest.fixture(scope="session")
+def annee(demo):
+    """Les vols de 2013 et leurs variables."""
+    from mlops_demo import features
+
+    return features.exemples("2013-01-01", "2014-01-01")

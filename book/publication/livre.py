@@ -15,6 +15,7 @@ from publication.depot import (
     empreinte_fichiers,
 )
 from publication.plan import CHAINE, Notebook, lire_notebooks, lire_releve, perimes
+from publication.score import assurer_rapport
 from publication.suivi import Suivi
 
 
@@ -41,6 +42,7 @@ def construire_livre(racine: Path) -> bool:
 
 def executer_ce_qui_a_change(racine: Path) -> list[Notebook]:
     """Met à jour les copies exécutées ; donne tous les notebooks du livre."""
+    assurer_rapport(racine)
     notebooks = lire_notebooks(racine)
     a_executer = perimes(racine, notebooks)
     if a_executer:

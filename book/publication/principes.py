@@ -186,12 +186,17 @@ def jauges(notes: list[Note]) -> Axes:
     return repere
 
 
-def preuves(grille: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Les tests que la grille nomme, une ligne par exigence, chacun lié à son fichier."""
+def preuves(notes: Iterable[Note]) -> list[dict[str, Any]]:
+    """Chaque ligne de la grille : ses points, la mesure faite, et le test, lié à son fichier."""
     return [
-        {"n": ligne["n"], "test": [_preuve(test) for test in ligne["tests"]]}
-        for ligne in grille
-        if "tests" in ligne
+        {
+            "n": note.n,
+            "exigence": note.exigence,
+            "points": nombre(note.points, 0),
+            "mesure": note.mesure,
+            "test": [_preuve(test) for test in note.tests],
+        }
+        for note in notes
     ]
 
 

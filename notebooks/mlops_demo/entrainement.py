@@ -177,6 +177,32 @@ def _ligne_du_lineaire(modele: Pipeline) -> Callable[[Mapping[str, object]], csr
     return preparer
 
 
+def expliquer(modele: Pipeline, vol: Mapping[str, object]) -> pd.DataFrame:
+    """Décompose la probabilité d’un vol, pas à pas, pour le modèle linéaire.
+
+    Args:
+        modele: pipeline de ``lineaire``, appris.
+        vol: les variables d’un vol (inconnue : ``None``).
+
+    Returns:
+        Une ligne par étape : ``etape`` (point de départ, puis chaque variable), ``valeur`` reçue,
+        ``prepare`` (ce que le modèle en voit), ``poids``, ``contribution`` (poids × préparée) et
+        ``probabilite`` après cette étape. La dernière est celle que rend le modèle.
+    """
+    preparation, regression = modele[0], modele[-1]
+    ligne = preparation.transform(table([vol]))
+    ligne = np.asarray(ligne.todense() if hasattr(ligne, "todense") else ligne)[0]
+    noms = [n.split("__", 1)[1] for n in preparation.get_feature_names_out()]
+    lignes = [("point de départ", None, 1.0, float(regression.intercept_[0]))]
+    for nom, prepare, poids in zip(noms, ligne, regression.coef_[0], strict=True):
+        categorie = next((c for c in CATEGORIES if nom.startswith(f"{c}_")), None)
+        if nom in NOMBRES or (categorie and prepare):
+            lignes.append((nom, vol[categorie or nom], float(prepare), float(poids)))
+    etapes = pd.DataFrame(lignes, columns=["etape", "valeur", "prepare", "poids"])
+    etapes["contribution"] = etapes["prepare"] * etapes["poids"]
+    return etapes.assign(probabilite=1 / (1 + np.exp(-etapes["contribution"].cumsum())))
+
+
 def influences(modele: Pipeline) -> pd.Series:
     """Coefficients du modèle linéaire, par écart-type de variable, les plus forts d’abord."""
     noms = modele[0].get_feature_names_out()

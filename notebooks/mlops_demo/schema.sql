@@ -64,6 +64,7 @@ CREATE TABLE mesures (
     brier_skill double precision NOT NULL CHECK (brier_skill <= 1),
     psi_score double precision NOT NULL CHECK (psi_score >= 0),
     part_derive double precision CHECK (part_derive BETWEEN 0 AND 1),
+    age_jours integer NOT NULL CHECK (age_jours >= 0),
     alertes text[] NOT NULL,
     PRIMARY KEY (campagne_id, mois)
 );

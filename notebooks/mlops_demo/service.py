@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mlops_demo import base, processus
 from mlops_demo.configuration import ErreurUtilisateur, dossier_tampon, dossier_travail
 from mlops_demo.features import FEATURES
-from mlops_demo.service_champion import Champion, Suivi
+from mlops_demo.service_champion import Champion, Suivi, alias_suivi
 from mlops_demo.service_demande import Demande, Refus, Reponse, Vol, champ, motifs
 from mlops_demo.service_journal import Livreur
 from mlops_demo.service_mesures import Chronometre, Mesures
@@ -67,7 +67,7 @@ def application() -> FastAPI:
     """
     for nom, valeur in DELAIS.items():
         os.environ.setdefault(nom, valeur)
-    suivi = Suivi(dossier_tampon() / "champion")
+    suivi = Suivi(dossier_tampon() / alias_suivi())
     campagne = os.environ.get("MLOPS_CAMPAGNE")
     livreur = Livreur(Tampon(dossier_tampon()), int(campagne) if campagne else None)
     mesures = Mesures(suivi, livreur)

@@ -21,6 +21,21 @@ PERIODE_S = 0.5
 DEMARRE, SUIVI = "démarre", "suit le registre"
 SANS_ALIAS = "aucun champion : lancez l’entraînement (notebook 42)"
 
+
+def alias_suivi() -> str:
+    """Alias que ce processus sert : ``champion``, ou ``challenger`` pour un réplica canari.
+
+    Raises:
+        ErreurUtilisateur: si ``MLOPS_ALIAS`` n’est ni l’un ni l’autre.
+    """
+    alias = os.environ.get("MLOPS_ALIAS") or registre.CHAMPION
+    if alias not in (registre.CHAMPION, registre.CHALLENGER):
+        raise ErreurUtilisateur(
+            f"MLOPS_ALIAS vaut « {alias} » : donnez « champion », ou « challenger » pour un canari."
+        )
+    return alias
+
+
 journal = logging.getLogger(__name__)
 
 
@@ -63,6 +78,7 @@ class Suivi(threading.Thread):
         """Prépare le suivi ; ``dossier`` garde la copie du champion."""
         super().__init__(daemon=True)
         self.dossier = dossier
+        self.alias = alias_suivi()
         self.servi: Champion | None = None
         self.etat = DEMARRE
         self._vient_du_registre = False
@@ -93,7 +109,7 @@ class Suivi(threading.Thread):
     def _suivre(self) -> str:
         """Sert la version que désigne l’alias et rend l’état du suivi."""
         registre.verifier_joignable()
-        version = registre.version_de(registre.CHAMPION)
+        version = registre.version_de(self.alias)
         if version is None:
             return SANS_ALIAS
         if not self._vient_du_registre or version != self.servi.fiche.version:

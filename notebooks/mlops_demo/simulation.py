@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from mlops_demo import (
     base,
+    canari,
     donnees,
     entrainement,
     evaluation,
@@ -141,7 +142,7 @@ def inscrire_et_promouvoir(
     date: str,
     nom: str,
 ) -> int:
-    """Enregistre le modèle comme challenger, puis le promeut si le gate l’a accepté.
+    """Enregistre le modèle comme challenger, puis le promeut si le gate et le canari l’acceptent.
 
     Returns:
         La version créée, promue ou non.
@@ -151,14 +152,17 @@ def inscrire_et_promouvoir(
         nom, pipeline, etiquetes(appris_sur), chiffres | {"gain": verdict.gain}
     )
     version = registre.inscrire_challenger(run_id)
-    if verdict.promu:
+    essai = canari.essayer(version, pipeline, appris_sur) if verdict.promu else None
+    if essai and not essai.accepte:
+        registre.refuser(version, date, f"canari : {essai.motif}", verdict.details)
+    elif verdict.promu:
         registre.mettre_en_service(
             "promotion",
             version,
             date,
             verdict.raison,
             attendu=registre.version_de(registre.CHAMPION),
-            details=verdict.details,
+            details=verdict.details | {"canari": asdict(essai)},
         )
     else:
         registre.refuser(version, date, verdict.raison, verdict.details)
@@ -297,6 +301,7 @@ def rejouer(
         connus = vols["late"].notna().to_numpy()
         mesures = evaluation.mesurer(vols["late"].to_numpy()[connus], probas[connus])
         mesures["psi_score"] = evaluation.psi(scores_appris, probas)
+        mesures["age_jours"] = _age(servi.version, mois)
         if derives:
             mesures["part_derive"] = derives[mois].result()
         bilan = Mois(
@@ -308,8 +313,9 @@ def rejouer(
             if bilan.decision == "réentraîner":
                 essais.append(mois)
                 bilan.verdict, inscrite = reentrainer(annee, mois, servi.pipeline)
-                bilan.decision = "promu" if bilan.verdict.promu else "refusé"
-                if bilan.verdict.promu:
+                promue = registre.version_de(registre.CHAMPION) == inscrite
+                bilan.decision = "promu" if promue else "refusé"
+                if promue:
                     bilan.promue = inscrite
                     servi = registre.charger(inscrite)
                     scores_appris = _scores_appris(servi, annee)
@@ -342,6 +348,7 @@ def controler(scenario: str, politique: Politique, annee: pd.DataFrame) -> Mois:
     connus = etiquetes(vols)
     mesures = evaluation.mesurer(connus["late"], connus["probabilite"])
     mesures["psi_score"] = evaluation.psi(_scores_appris(servi, annee), vols["probabilite"])
+    mesures["age_jours"] = _age(servi.version, mois)
     auc_reference = registre.essai_de(premier_champion())["auc"]
     alertes = supervision.alertes(mesures, auc_reference)
     decision = decider(alertes, mois, _essais_du_journal(), politique)
@@ -354,6 +361,11 @@ def _scores_appris(servi: registre.ModeleServi, annee: pd.DataFrame) -> np.ndarr
     """Ce que le modèle annonce pour les vols sur lesquels il a appris."""
     appris = annee[annee["flight_date"] <= registre.essai_de(servi.version)["donnees.fin"]]
     return entrainement.probabilites(servi.pipeline, appris)
+
+
+def _age(version: int, mois: pd.Timestamp) -> int:
+    """Jours écoulés, au début d’un mois, depuis le dernier vol que le modèle a appris."""
+    return (mois - pd.Timestamp(registre.essai_de(version)["donnees.fin"])).days
 
 
 def _derniere_campagne(scenario: str) -> int | None:

@@ -24,6 +24,7 @@ PERFORMANCE = "pire que le taux moyen"
 DISCRIMINATION = "discrimination"
 SORTIES = "dérive des sorties"
 ENTREES = "dérive des entrées"
+AGE = "modèle trop vieux"
 DECLENCHEURS = (CALIBRATION, PERFORMANCE, DISCRIMINATION)
 
 
@@ -36,6 +37,7 @@ class Alarmes:
     auc_perdue_max: float = 0.05
     psi_score_max: float = 0.2
     part_derive_max: float = 0.5
+    age_max_jours: int = 182
 
 
 def explications(alarmes: Alarmes) -> list[dict]:
@@ -46,6 +48,7 @@ def explications(alarmes: Alarmes) -> list[dict]:
         DISCRIMINATION: ("AUC perdue", alarmes.auc_perdue_max, "les vols sont moins bien classés"),
         SORTIES: ("PSI des scores", alarmes.psi_score_max, "repère d’usage, sans théorie"),
         ENTREES: ("part des variables", alarmes.part_derive_max, "défaut d’Evidently"),
+        AGE: ("âge en jours", alarmes.age_max_jours, "deux saisons sans rien réapprendre"),
     }
     return [
         {"alarme": nom, "mesure": m, "seuil": s, "pourquoi": r, "déclenche": nom in DECLENCHEURS}
@@ -57,8 +60,8 @@ def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None)
     """Alarmes que déclenchent les mesures d’un mois.
 
     Args:
-        mesures: ce que rend ``evaluation.mesurer``, plus ``psi_score`` et, si on l’a calculée,
-            ``part_derive``.
+        mesures: ce que rend ``evaluation.mesurer``, plus ``psi_score`` et, si on les connaît,
+            ``part_derive`` et ``age_jours``.
         auc_reference: AUC du modèle à sa validation.
         alarmes: seuils.
     """
@@ -69,6 +72,7 @@ def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None)
         DISCRIMINATION: mesures["auc"] < auc_reference - alarmes.auc_perdue_max,
         SORTIES: mesures["psi_score"] > alarmes.psi_score_max,
         ENTREES: (mesures.get("part_derive") or 0) > alarmes.part_derive_max,
+        AGE: (mesures.get("age_jours") or 0) > alarmes.age_max_jours,
     }
     return [nom for nom, levee in levees.items() if levee]
 

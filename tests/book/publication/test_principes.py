@@ -10,6 +10,17 @@ from publication.depot import RACINE
 from publication.score import noter
 from publication.tableaux import charger
 
+RAPPORT = {
+    "tests": [
+        {
+            "exigence": f"Données {n}",
+            "test": "tests/ml_test_score/test_donnees.py::test_un_essai",
+            "issue": "réussi",
+            "mesure": "deux sur deux",
+        }
+        for n in range(1, 8)
+    ]
+}
 MOIS = pd.to_datetime(["2013-04-01", "2013-05-01", "2013-06-01", "2013-07-01"])
 
 
@@ -55,7 +66,7 @@ def test_le_cadran_place_chaque_evenement(mesures, histoire):
 
 
 def test_les_jauges_cernent_la_section_la_plus_basse():
-    notes = noter(charger("ml_test_score"))
+    notes = noter(charger("ml_test_score"), RAPPORT)
     repere = principes.jauges(notes)
     cernees = [b.get_width() for b in repere.patches if b.get_hatch()]
     totaux = principes.par_section(notes).values()
@@ -111,11 +122,10 @@ def test_le_dernier_essai_de_chaque_nom(monkeypatch):
 
 
 def test_chaque_preuve_mene_a_son_test():
-    grille = charger("ml_test_score")
-    lignes = principes.preuves(grille)
-    tests = [test for ligne in lignes for test in ligne["test"]]
-    assert len(tests) == sum(len(x.get("tests", [])) for x in grille), "tous les tests y sont"
-    for test in tests:
+    lignes = principes.preuves(noter(charger("ml_test_score"), RAPPORT))
+    assert [ligne["points"] for ligne in lignes].count("1") == 7
+    assert lignes[0]["mesure"] == "deux sur deux"
+    for test in (test for ligne in lignes for test in ligne["test"]):
         chemin = test["adresse"].partition("/blob/main/")[2]
         assert (RACINE / chemin).is_file(), test
         assert "_" not in test["texte"], "un nom de test se lit comme une phrase"

@@ -25,6 +25,7 @@ REFERENCE = 0.71
         ("auc", 0.6601, 0.6599, supervision.DISCRIMINATION),
         ("psi_score", 0.2, 0.2001, supervision.SORTIES),
         ("part_derive", 0.5, 0.5001, supervision.ENTREES),
+        ("age_jours", 182, 183, supervision.AGE),
     ],
 )
 def test_chaque_alarme_des_deux_cotes_de_son_seuil(mesure, sous, sur, alarme):
@@ -39,9 +40,8 @@ def test_une_derive_non_calculee_n_alarme_pas():
 
 def test_chaque_alarme_est_expliquee():
     noms = {e["alarme"] for e in supervision.explications(Alarmes())}
-    toutes = alertes(
-        {"biais": 1, "brier_skill": -1, "auc": 0, "psi_score": 9, "part_derive": 1}, REFERENCE
-    )
+    pire = {"biais": 1, "brier_skill": -1, "auc": 0, "psi_score": 9, "part_derive": 1}
+    toutes = alertes(pire | {"age_jours": 999}, REFERENCE)
     assert noms == set(toutes)
 
 
