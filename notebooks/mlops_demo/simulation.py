@@ -364,8 +364,11 @@ def _scores_appris(servi: registre.ModeleServi, annee: pd.DataFrame) -> np.ndarr
 
 
 def _age(version: int, mois: pd.Timestamp) -> int:
-    """Jours écoulés, au début d’un mois, depuis le dernier vol que le modèle a appris."""
-    return (mois - pd.Timestamp(registre.essai_de(version)["donnees.fin"])).days
+    """Jours écoulés, au début d’un mois, depuis le dernier vol que le modèle a appris.
+
+    Zéro s’il a appris ce mois-là, ou après : on renote alors un mois déjà passé.
+    """
+    return max(0, (mois - pd.Timestamp(registre.essai_de(version)["donnees.fin"])).days)
 
 
 def _derniere_campagne(scenario: str) -> int | None:
