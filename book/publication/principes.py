@@ -194,16 +194,16 @@ def preuves(notes: Iterable[Note]) -> list[dict[str, Any]]:
             "exigence": note.exigence,
             "points": nombre(note.points, 0),
             "mesure": note.mesure,
-            "test": [_preuve(test) for test in note.tests],
+            "test": [_preuve(note.n, rang, test) for rang, test in enumerate(note.tests, 1)],
         }
         for note in notes
     ]
 
 
-def _preuve(test: str) -> dict[str, str]:
+def _preuve(n: str, rang: int, test: str) -> dict[str, str]:
     depot = lire_yaml(RACINE / "_config.yml")["repository"]
-    fichier, nom = test.split("::")
-    dit = nom.removeprefix("test_").replace("_", " ")
+    fichier = test.split("::")[0]
+    dit = f"test {n}" if rang == 1 else f"test {n}, suite {rang}"
     return {"texte": dit, "adresse": f"{depot['url']}/blob/{depot['branch']}/{fichier}"}
 
 

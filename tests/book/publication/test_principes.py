@@ -125,7 +125,10 @@ def test_chaque_preuve_mene_a_son_test():
     lignes = principes.preuves(noter(charger("ml_test_score"), RAPPORT))
     assert [ligne["points"] for ligne in lignes].count("1") == 7
     assert lignes[0]["mesure"] == "deux sur deux"
-    for test in (test for ligne in lignes for test in ligne["test"]):
+    liens = [test for ligne in lignes for test in ligne["test"]]
+    for test in liens:
         chemin = test["adresse"].partition("/blob/main/")[2]
         assert (RACINE / chemin).is_file(), test
-        assert "_" not in test["texte"], "un nom de test se lit comme une phrase"
+    textes = [test["texte"] for test in liens]
+    assert textes[0] == "test D1"
+    assert len(set(textes)) == len(textes), "deux liens différents portent des noms différents"
