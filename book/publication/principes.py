@@ -202,7 +202,7 @@ def preuves(notes: Iterable[Note]) -> list[dict[str, Any]]:
 
 def _preuve(n: str, rang: int, test: str) -> dict[str, str]:
     depot = lire_yaml(RACINE / "_config.yml")["repository"]
-    fichier = test.split("::")[0]
+    fichier, _ = test.split("::")
     dit = f"test {n}" if rang == 1 else f"test {n}, suite {rang}"
     return {"texte": dit, "adresse": f"{depot['url']}/blob/{depot['branch']}/{fichier}"}
 

@@ -84,7 +84,7 @@ def test_chaque_variable_est_utile(utilite, mesure):
     forte, faible = pertes.idxmax(), pertes.idxmin()
     mesure(
         "brouiller une variable coûte, sur des jours gardés à part : de "
-        f"{nombre(pertes[faible], 5)} de log-loss ({LIBELLES[faible]}, presque rien) à "
+        f"{nombre(pertes[faible], 5)} de log-loss ({LIBELLES[faible]}) à "
         f"{nombre(pertes[forte], 2)} ({LIBELLES[forte]})"
     )
 
