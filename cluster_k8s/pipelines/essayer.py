@@ -68,7 +68,7 @@ def resultats(dossier: Path) -> dict[str, object]:
 def principal() -> int:
     """Exécute, écrit ce qu’a rendu chaque étape, et rend le code de sortie."""
     analyseur = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    analyseur.add_argument("pipeline", choices=sorted(f.stem for f in ICI.glob("*.yaml")))
+    analyseur.add_argument("pipeline", choices=("grand_lot", "mois_du_modele"))
     analyseur.add_argument("--parametres", type=json.loads, default={}, help="en JSON")
     analyseur.add_argument("--dossier", type=Path, default=Path("_build/pipelines"))
     analyseur.add_argument("--image", help="image demo, pour exécuter dans des conteneurs")

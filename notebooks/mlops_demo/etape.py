@@ -63,13 +63,29 @@ def lire_parametres(notebook: str, donnes: list[str]) -> dict[str, object]:
         if not egal:
             raise ErreurUtilisateur(f"« {donne} » n’est pas de la forme nom=valeur.")
         _exiger_connus(notebook, {nom}, defauts)
-        genre = type(defauts[nom])
-        try:
-            lus[nom] = {"true": True, "false": False}[texte] if genre is bool else genre(texte)
-        except (KeyError, ValueError) as erreur:
-            attendu = {bool: "true ou false", int: "un entier", float: "un nombre"}[genre]
-            raise ErreurUtilisateur(f"{nom} : « {texte} » n’est pas {attendu}.") from erreur
+        lus[nom] = _au_type(nom, texte, defauts[nom])
     return lus
+
+
+def _au_type(nom: str, valeur: object, defaut: object) -> object:
+    """Rend au type de la valeur par défaut ce qui a voyagé en texte."""
+    genre = type(defaut)
+    if not isinstance(valeur, str) or genre is str:
+        return valeur
+    lire = {bool: {"true": True, "false": False}.__getitem__, int: _entier, float: float}[genre]
+    try:
+        return lire(valeur)
+    except (KeyError, ValueError) as erreur:
+        attendu = {bool: "true ou false", int: "un entier", float: "un nombre"}[genre]
+        raise ErreurUtilisateur(f"{nom} : « {valeur} » n’est pas {attendu}.") from erreur
+
+
+def _entier(texte: str) -> int:
+    """Lit un entier, que Kubeflow écrit « 2.0 »."""
+    nombre = float(texte)
+    if not nombre.is_integer():
+        raise ValueError(texte)
+    return int(nombre)
 
 
 def executer(notebook: str, parametres: dict, copie: Path | None = None) -> dict:
@@ -80,13 +96,16 @@ def executer(notebook: str, parametres: dict, copie: Path | None = None) -> dict
 
     Args:
         notebook: nom de l’étape (``42_entrainement``).
-        parametres: ceux qui changent ; papermill ignorerait en silence un nom inconnu.
+        parametres: ceux qui changent ; papermill ignorerait en silence un nom inconnu. Un nombre
+            peut y être en texte : Kubeflow écrit ainsi ce qu’il met dans un dictionnaire.
         copie: fichier où garder le notebook exécuté.
 
     Raises:
         ErreurUtilisateur: étape ou paramètre inconnu ; cellule en échec, avec sa raison.
     """
-    _exiger_connus(notebook, set(parametres), parametres_de(notebook))
+    defauts = parametres_de(notebook)
+    _exiger_connus(notebook, set(parametres), defauts)
+    parametres = {nom: _au_type(nom, v, defauts[nom]) for nom, v in parametres.items()}
     base.preparer()
     with _resultats_a_part() as dossier:
         try:

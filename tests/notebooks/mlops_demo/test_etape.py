@@ -24,6 +24,7 @@ def test_les_parametres_viennent_du_notebook_et_prennent_son_type():
         ("44_supervision", ["moi=2013-07"], "n’a pas de paramètre moi"),
         ("44_supervision", ["seuil_psi=haut"], "n’est pas un nombre"),
         ("43_mise_en_production", ["echantillon=2.5"], "n’est pas un entier"),
+        ("43_mise_en_production", ["echantillon=inf"], "n’est pas un entier"),
         ("43_mise_en_production", ["repartir_du_debut=oui"], "n’est pas true ou false"),
     ],
 )
@@ -57,7 +58,7 @@ def test_une_etape_rend_son_json_sans_toucher_aux_autres(demo, tmp_path, capsys,
 
 def test_une_etape_en_echec_dit_laquelle_et_pourquoi(demo, capsys, monkeypatch):
     with pytest.raises(ErreurUtilisateur) as echec:
-        etape.executer("etapes/partition", {"part": 0, "parts": 40})
+        etape.executer("etapes/partition", {"part": "0.0", "parts": "40"})  # comme Kubeflow
     assert "étape etapes/partition en échec, cellule" in str(echec.value)
     assert "entre 1 et 30" in str(echec.value)
     monkeypatch.setattr(
