@@ -146,7 +146,7 @@ def test_un_modele_absent_du_registre_se_dit(champion, environnement_mlserver, t
 def versions(verrou):
     """Les versions qu’un verrou fixe."""
     texte = verrou.read_text(encoding="utf-8")
-    return dict(re.findall(r"^([a-z0-9-]+)==([^ \\]+)", texte, re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==([^ \\]+)", texte, re.MULTILINE))
 
 
 def test_l_image_relit_les_modeles_avec_les_versions_du_projet():

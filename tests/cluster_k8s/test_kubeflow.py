@@ -114,8 +114,11 @@ def test_un_predicteur_sans_profil_est_refuse(avec_kubeflow):
 
 
 def test_leurs_pods_joignent_ce_dont_ils_ont_besoin(avec_kubeflow):
-    labels = {o["metadata"]["name"]: controles.modele(o) for o in avec_kubeflow if "spec" in o}
-    labels = {n: controles.etiquettes(m) for n, m in labels.items() if m}
+    labels = {
+        o["metadata"]["name"]: controles.etiquettes(pod)
+        for o in avec_kubeflow
+        if "spec" in o and (pod := controles.modele(o))
+    }
     for de, vers, port, attendu in (
         ("retard-vol", "mlflow", 5000, True),
         ("retard-vol", "postgres", 5432, False),
