@@ -62,6 +62,32 @@ def _executer(options: argparse.Namespace) -> int:
     return 0
 
 
+def _fiche(options: argparse.Namespace) -> int:
+    from mlops_demo import fiche, registre
+
+    version = options.version or registre.version_de(registre.CHAMPION)
+    if version is None:
+        raise ErreurUtilisateur("aucun modèle n’est en service : donnez « --version ».")
+    print(fiche.rediger(version))
+    return 0
+
+
+def _lignage(options: argparse.Namespace) -> int:
+    from mlops_demo import registre
+
+    for nom, valeur in registre.lignage(options.vol, options.scenario).items():
+        print(f"{nom} : {valeur}")
+    return 0
+
+
+def _oublier(options: argparse.Namespace) -> int:
+    from mlops_demo import fiche
+
+    effacees = fiche.oublier_les_predictions(options.jours)
+    print(f"{effacees} prédictions de plus de {options.jours} jours effacées ; le journal reste.")
+    return 0
+
+
 def _nettoyer(_: argparse.Namespace) -> int:
     import shutil
 
@@ -116,6 +142,16 @@ def analyseur() -> argparse.ArgumentParser:
     executer.add_argument("--copie", type=Path, help="fichier où garder le notebook exécuté")
     executer.add_argument("--mesures", action="store_true", help="écrire « nom=valeur » par nombre")
     executer.set_defaults(faire=_executer)
+    carte = commandes.add_parser("fiche", help="rédiger la fiche d’un modèle, en Markdown")
+    carte.add_argument("--version", type=int, help="version (celle en service)")
+    carte.set_defaults(faire=_fiche)
+    lignage = commandes.add_parser("lignage", help="remonter d’une prédiction à ses sources")
+    lignage.add_argument("vol", type=int, help="identifiant du vol (flight_id)")
+    lignage.add_argument("--scenario", default="réentraîné", help="scénario (réentraîné)")
+    lignage.set_defaults(faire=_lignage)
+    oublier = commandes.add_parser("oublier", help="effacer les vieilles prédictions")
+    oublier.add_argument("--jours", type=int, default=365, help="jours gardés (365)")
+    oublier.set_defaults(faire=_oublier)
     nettoyer = commandes.add_parser("nettoyer", help="effacer la base embarquée")
     nettoyer.set_defaults(faire=_nettoyer)
     return racine
