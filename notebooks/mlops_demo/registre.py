@@ -333,6 +333,12 @@ def mettre_en_service(
             journal.inscrire(connexion, action, version, actuel, date_simulee, raison, details)
             client().set_registered_model_alias(nom_du_modele(), CHAMPION, str(version))
             deplace = True
+    except sa.exc.OperationalError as erreur:
+        raise ErreurUtilisateur(
+            f"la base s’est arrêtée pendant le changement vers la version {version} ; le journal "
+            "ne l’a pas inscrit, et fait foi. Relancez la base, puis l’étape : l’alias sera remis "
+            "d’accord avec lui."
+        ) from erreur
     except BaseException:
         if deplace:  # le journal n’a pas été validé : l’alias revient où il était
             _remettre_alias(attendu)
