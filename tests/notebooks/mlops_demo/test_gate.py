@@ -143,8 +143,9 @@ def test_au_seuil_exact(vols, champ, rang, tenue):
     assert juger(*duel, Seuils(**{champ: mesure})).conditions["tenue"].iloc[rang] == tenue
 
 
-def test_au_plafond_de_biais_exact():
-    """Un biais d’un huitième, que le binaire écrit exactement."""
+@pytest.mark.parametrize("annonce", [0.625, 0.375])
+def test_au_plafond_de_biais_exact(annonce):
+    """Un biais d’un huitième, en trop ou en moins, que le binaire écrit exactement."""
     vols = pd.DataFrame(
         {
             "late": [1.0, 0.0] * 60,
@@ -152,9 +153,11 @@ def test_au_plafond_de_biais_exact():
             "origin": ["EWR", "JFK", "LGA"] * 40,
         }
     )
-    duel = (vols, np.full(120, 0.5), np.full(120, 0.625))
-    ligne = condition(juger(*duel, Seuils(biais_en_plus_max=0.125)), "calibration (biais absolu)")
+    duel = (vols, np.full(120, 0.5), np.full(120, annonce))
+    nom = "calibration (biais absolu)"
+    ligne = condition(juger(*duel, Seuils(biais_en_plus_max=0.125)), nom)
     assert (ligne["mesure"], ligne["seuil"], ligne["tenue"]) == (0.125, 0.125, True)
+    assert not condition(juger(*duel, Seuils(biais_en_plus_max=0.124)), nom)["tenue"]
 
 
 def test_la_raison_s_ecrit_avec_quatre_decimales():

@@ -33,6 +33,13 @@ def test_chaque_alarme_des_deux_cotes_de_son_seuil(mesure, sous, sur, alarme):
     assert alertes(SAIN | {mesure: sur}, REFERENCE) == [alarme]
 
 
+def test_perdre_juste_l_auc_toleree_n_alarme_pas():
+    """Des fractions que le binaire écrit exactement."""
+    seuils = Alarmes(auc_perdue_max=0.125)
+    assert alertes(SAIN | {"auc": 0.625}, 0.75, seuils) == []
+    assert alertes(SAIN | {"auc": 0.624}, 0.75, seuils) == [supervision.DISCRIMINATION]
+
+
 def test_une_derive_non_calculee_n_alarme_pas():
     sans = {k: v for k, v in SAIN.items() if k != "part_derive"}
     assert alertes(sans, REFERENCE) == []

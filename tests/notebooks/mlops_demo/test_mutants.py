@@ -1,0 +1,122 @@
+"""Chaque mutant du gate, du contrat et des seuils d’alarme doit être tué par un test.
+
+Un mutant est le module avec une comparaison, un signe, un nombre ou un mot logique changé. Un
+processus est bifurqué par mutant, et n’y rejoue que les tests de ce module : ni installation, ni
+base. Un mutant qui survit est un test qui manque, ou figure ci-dessous avec sa raison.
+"""
+
+import ast
+import copy
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ICI = Path(__file__).parent
+# Module, fonctions et classes mutées, tests qui les gardent.
+CIBLES = {
+    "gate": (("Seuils", "Verdict", "juger"), ("test_gate.py",)),
+    "supervision": (
+        ("Alarmes", "alertes"),
+        (
+            "test_supervision.py::test_chaque_alarme_des_deux_cotes_de_son_seuil",
+            "test_supervision.py::test_perdre_juste_l_auc_toleree_n_alarme_pas",
+            "test_supervision.py::test_une_derive_non_calculee_n_alarme_pas",
+        ),
+    ),
+    "contrat": (
+        ("connues_apres_depart", "_valeur", "_domaine", "regles", "ddl_contraintes"),
+        ("test_contrat.py",),
+    ),
+}
+# Mutants qui ne changent rien d’observable : « module, ligne, avant → après » : raison.
+EQUIVALENTS = {
+    "supervision, alertes, 0 → 1": "un âge inconnu compté pour un jour reste sous tout seuil",
+}
+
+COMPARAISONS = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+CALCULS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+LOGIQUES = {ast.And: ast.Or, ast.Or: ast.And}
+
+
+def _variantes(noeud: ast.AST):
+    """Les changements possibles d’un nœud : le champ, et sa nouvelle valeur."""
+    if isinstance(noeud, ast.Compare) and type(noeud.ops[0]) in COMPARAISONS:
+        yield "ops", [COMPARAISONS[type(noeud.ops[0])](), *noeud.ops[1:]]
+    elif isinstance(noeud, ast.BinOp) and type(noeud.op) in CALCULS:
+        yield "op", CALCULS[type(noeud.op)]()
+    elif isinstance(noeud, ast.BoolOp):
+        yield "op", LOGIQUES[type(noeud.op)]()
+    elif isinstance(noeud, ast.UnaryOp) and isinstance(noeud.op, ast.Invert | ast.Not):
+        yield "op", ast.UAdd()
+    elif isinstance(noeud, ast.Constant) and type(noeud.value) in (int, float):
+        yield "value", noeud.value + (1 if type(noeud.value) is int else 0.001)
+    elif isinstance(noeud, ast.Call) and getattr(noeud.func, "id", "") == "abs":
+        yield "func", ast.Name("float", ast.Load())
+
+
+def mutants(module: str):
+    """Donne chaque mutant d’un module : son nom, et son code compilé."""
+    fichier = Path(sys.modules[f"mlops_demo.{module}"].__file__)
+    arbre = ast.parse(fichier.read_text(encoding="utf-8"))
+    mutes = [n for n in arbre.body if getattr(n, "name", "") in CIBLES[module][0]]
+    for definition in mutes:
+        # Les annotations ne s’exécutent pas.
+        for rang, noeud in enumerate(ast.walk(definition)):
+            for champ, valeur in _variantes(noeud):
+                copie = copy.deepcopy(arbre)
+                jumelle = copie.body[arbre.body.index(definition)]
+                vise = next(n for i, n in enumerate(ast.walk(jumelle)) if i == rang)
+                avant = ast.unparse(vise)
+                setattr(vise, champ, valeur)
+                nom = f"{module}, {definition.name}, {avant} → {ast.unparse(vise)}"
+                yield nom, compile(ast.fix_missing_locations(copie), str(fichier), "exec")
+
+
+def survit(module: str, code: object) -> bool:
+    """Rejoue les tests du module dans un processus où il est remplacé par son mutant."""
+    enfant = os.fork()
+    if not enfant:
+        issue = 2
+        try:
+            puits = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(puits, 1)
+            os.dup2(puits, 2)
+            # Un module de test déjà lu garderait les fonctions d’avant la mutation.
+            for nom, lu in list(sys.modules.items()):
+                if Path(getattr(lu, "__file__", None) or "/").parent == ICI:
+                    del sys.modules[nom]
+            exec(code, sys.modules[f"mlops_demo.{module}"].__dict__)
+            tests = [str(ICI / nom) for nom in CIBLES[module][1]]
+            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--noconftest"]
+            issue = int(pytest.main([*options, *tests]))
+        finally:
+            os._exit(issue)
+    _, etat = os.waitpid(enfant, 0)
+    return os.waitstatus_to_exitcode(etat) == 0
+
+
+@pytest.mark.lent
+@pytest.mark.parametrize("module", CIBLES)
+def test_aucun_mutant_ne_survit(module):
+    __import__(f"mlops_demo.{module}")
+    sain = compile("", "sain", "exec")
+    assert survit(module, sain), "les tests échouent déjà sans mutant : rien n’est prouvé"
+    essayes, survivants = 0, []
+    for nom, code in mutants(module):
+        essayes += 1
+        if nom not in EQUIVALENTS and survit(module, code):
+            survivants.append(nom)
+    print(f"{module} : {essayes} mutants, {len(survivants)} survivants")
+    assert survivants == []
+    assert essayes >= 10, "on ne mute presque plus rien"
