@@ -46,6 +46,7 @@ serve: environnement ## sert le livre construit sur cette machine
 	@$(VENV) -m publication servir $(if $(PORT),--port $(PORT))
 
 test: environnement ## lance tous les tests
+	@$(VENV) -m pytest -m mutants tests/notebooks/mlops_demo/test_mutants.py
 	@$(VENV) -m pytest
 
 test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker

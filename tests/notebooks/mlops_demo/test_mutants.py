@@ -106,7 +106,7 @@ def survit(module: str, code: object) -> bool:
     return os.waitstatus_to_exitcode(etat) == 0
 
 
-@pytest.mark.lent
+@pytest.mark.mutants
 @pytest.mark.parametrize("module", CIBLES)
 def test_aucun_mutant_ne_survit(module):
     __import__(f"mlops_demo.{module}")
