@@ -74,6 +74,4 @@ def test_les_chapitres_s_executent_vite(livre):
     ]
     temps = {page: lire_releve(RACINE, page)["processeur"] for page in chapitres}
     assert all(temps.values()), f"Un chapitre n’a pas été mesuré : {temps}"
-    # L’objectif est 40 s, tenu jusqu’au canari, que le chapitre 2 joue à chaque promotion : environ
-    # 65 s depuis. Ce plafond empêche d’empirer ; l’objectif reste ouvert.
-    assert sum(temps.values()) < 90, f"Les chapitres prennent trop de temps : {temps}"
+    assert sum(temps.values()) < 40, f"Les chapitres prennent trop de temps : {temps}"
