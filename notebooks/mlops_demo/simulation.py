@@ -110,12 +110,16 @@ def assurer_champion() -> None:
 def repartir(date: str) -> int:
     """Ramène la démonstration au 1er avril : le premier champion est en service.
 
+    Si des décisions ont suivi le dernier départ, une reprise les sépare au journal de celles à
+    venir, même quand un retour arrière avait déjà remis ce champion.
+
     Returns:
         La version en service.
     """
     version = premier_champion()
     actuel = registre.version_de(registre.CHAMPION)
-    if actuel != version:
+    histoire = livraison.derniere_histoire(journal.tout(), MISE_EN_SERVICE)
+    if actuel != version or len(histoire) > 1:
         registre.mettre_en_service(
             "reprise", version, date, "la démonstration est rejouée du début", attendu=actuel
         )

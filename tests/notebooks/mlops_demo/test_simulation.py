@@ -96,6 +96,18 @@ def test_seules_les_dernieres_campagnes_sont_gardees(premier):
     assert gardees["n"].iloc[0] == simulation.CAMPAGNES_GARDEES
 
 
+def test_repartir_separe_une_histoire_de_la_suivante(premier):
+    """Même quand le premier champion est déjà en service, après un retour arrière."""
+    version = simulation.repartir(simulation.MISE_EN_SERVICE)
+    registre.refuser(version, "2013-05-01", "essai", {})
+    assert simulation._essais_du_journal() == [M("2013-04")]
+    for _ in range(2):  # la seconde fois, rien n’est à séparer
+        assert simulation.repartir(simulation.MISE_EN_SERVICE) == version
+        assert simulation._essais_du_journal() == []
+    departs = base.lire("SELECT action FROM journal ORDER BY id DESC LIMIT 2")["action"]
+    assert departs.tolist() == ["reprise", "refus"]
+
+
 def test_un_mois_a_la_fois_on_decide_comme_en_rejouant_l_annee(annee, fige, reentraine):
     """Ce que fait un ordonnanceur : noter, contrôler, réentraîner, et le mois suivant."""
     simulation.repartir(simulation.MISE_EN_SERVICE)
