@@ -235,8 +235,8 @@ def _importe(cellule: nbformat.NotebookNode) -> bool:
 class Sonde:
     """Mesure un noyau et ses processus enfants : mémoire de pointe, temps de processeur.
 
-    Le temps de processeur ne dépend pas de ce que fait le reste de la machine ; celui de Postgres
-    n’y est pas.
+    Le temps de processeur dépend bien moins que la durée de ce que fait le reste de la machine ;
+    celui de Postgres n’y est pas.
     """
 
     def __init__(self) -> None:
