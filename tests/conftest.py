@@ -11,6 +11,11 @@ import pytest
 RACINE = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Le ML Test Score d’abord : le livre, que d’autres tests construisent, relit son rapport."""
+    items.sort(key=lambda item: item.get_closest_marker("ml_test_score") is None)
+
+
 @pytest.fixture(scope="session")
 def livre() -> Path:
     """Construit le livre du dépôt comme le ferait « make book » et donne son dossier."""
