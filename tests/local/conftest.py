@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -35,7 +36,7 @@ def port_libre():
         return prise.getsockname()[1]
 
 
-def patienter(condition, quoi, limite_s=120, journaux=lambda: ""):
+def patienter(condition, quoi, limite_s=300, journaux=lambda: ""):
     """Attend qu’une condition rende quelque chose de vrai ; montre les journaux s’il renonce."""
     fin, dernier = time.monotonic() + limite_s, None
     while time.monotonic() < fin:
@@ -126,6 +127,66 @@ class Pile:
             return connexion.execute(requete, parametres).fetchall()
 
 
+VOLS = """
+import json
+from mlops_demo import service
+from mlops_demo.features import exemples
+print(json.dumps(service.en_json(exemples("2013-04-01", "2013-04-02").head(20))))
+"""
+
+
+class Charge(threading.Thread):
+    """Appelle le service sans relâche ; garde ce qui a été servi et ce qui ne l’a pas été."""
+
+    def __init__(self, pile):
+        super().__init__(daemon=True)
+        self.pile, self.adresse = pile, f"{pile.adresse('api')}/predict"
+        sortie = pile.compose("exec", "-T", "api", "python", "-c", VOLS)
+        self.vols = json.loads(sortie.splitlines()[-1])
+        self.servies, self.refusees, self.arret = {}, [], threading.Event()
+
+    def run(self):
+        """Un vol à la fois, l’un après l’autre."""
+        rang = 0
+        while not self.arret.is_set():
+            vol = self.vols[rang % len(self.vols)]
+            try:
+                reponse = requests.post(self.adresse, json={"vols": [vol]}, timeout=10)
+                if reponse.ok:
+                    corps = reponse.json()
+                    self.servies[corps["demande"]] = corps["predictions"][0]["probabilite"]
+                else:
+                    self.refusees.append((time.time(), reponse.status_code))
+            except requests.RequestException as erreur:
+                self.refusees.append((time.time(), type(erreur).__name__))
+            rang += 1
+            time.sleep(0.01)
+
+    def finir(self):
+        """Arrête les appels."""
+        self.arret.set()
+        self.join(30)
+
+    def ecrites(self):
+        """Les prédictions par HTTP en base : leur nombre et leur probabilité, par demande."""
+        lignes = self.pile.lire(
+            "SELECT demande::text, count(*), min(probabilite) FROM demo_production.predictions"
+            " WHERE canal = 'http' GROUP BY 1"
+        )
+        return {demande: (nombre, proba) for demande, nombre, proba in lignes}
+
+    def exiger_une_fois(self):
+        """Attend que tout ce qui a été servi soit en base, et l’y trouve une seule fois."""
+        self.finir()
+        assert self.servies, "rien n’a été servi"
+        patienter(lambda: self.servies.keys() <= self.ecrites().keys(), "les prédictions en base")
+        vues = self.ecrites()
+        for demande, probabilite in self.servies.items():
+            nombre, proba = vues[demande]
+            assert nombre == 1, f"la demande {demande} est écrite {nombre} fois"
+            assert proba == pytest.approx(probabilite, abs=1e-12)
+
+
 class Participant:
     """Une session HTTP sur JupyterHub."""
 
@@ -152,6 +213,14 @@ class Participant:
             f"{self.adresse}/hub/api/users/{self.nom}/server",
             headers={"X-XSRFToken": self._xsrf("/hub/"), "Referer": f"{self.adresse}/hub/home"},
             timeout=LIMITE_S,
+        )
+
+    def arreter_le_serveur(self, nom):
+        """Arrête le serveur de quelqu’un, ce que seul l’orateur peut faire."""
+        return self.http.delete(
+            f"{self.adresse}/hub/api/users/{nom}/server",
+            headers={"X-XSRFToken": self._xsrf("/hub/"), "Referer": f"{self.adresse}/hub/admin"},
+            timeout=120,
         )
 
     def serveur_pret(self):
@@ -264,7 +333,8 @@ def _inviter_sur(pile):
             reponse = participant.se_connecter(cartes.mot_de_passe(pile.secret("cle_cartes"), nom))
             assert reponse.status_code == 302, "la carte est refusée"
             reponse = participant.demander_le_serveur()
-            assert reponse.ok, f"{reponse.text}\n{pile.journal_du_hub()}"
+            deja = "already running" in reponse.text
+            assert reponse.ok or deja, f"{reponse.text}\n{pile.journal_du_hub()}"
             patienter(
                 participant.serveur_pret, f"le serveur de {nom}", journaux=pile.journal_du_hub
             )
@@ -293,6 +363,23 @@ def attendre():
 
 
 @pytest.fixture
+def charger():
+    """Lance des appels sans relâche sur le service d’une pile, jusqu’à la fin du test."""
+    lancees = []
+
+    def lancer(pile):
+        charge = Charge(pile)
+        lancees.append(charge)
+        charge.start()
+        patienter(lambda: len(charge.servies) > 20, "les premières réponses")
+        return charge
+
+    yield lancer
+    for charge in lancees:
+        charge.finir()
+
+
+@pytest.fixture(scope="session")
 def nouveau_venu(pile):
     """Fabrique un participant qui n’est pas connecté ; ``carte`` donne le mot de passe d’un nom."""
 
