@@ -34,6 +34,11 @@ SECRET_ADMIN = {
     "superset": "mot_de_passe_superset_admin",
     "grafana": "mot_de_passe_grafana",
 }
+# Le volume que chaque secret ouvre, quand ce n’est pas celui de Postgres.
+GARDE = {
+    "cle_evidently": "evidently",
+    "mot_de_passe_grafana": "grafana",
+}
 
 
 class Probleme(Exception):
@@ -281,12 +286,16 @@ def _ecrire_secrets(projet: str) -> None:
     dossier.mkdir(mode=0o700, exist_ok=True)
     dossier.chmod(0o700)
     absents = [nom for nom in noms_des_secrets() if not (dossier / nom).exists()]
-    base = f"{projet}_postgres"
-    if absents and lancer("docker", "volume", "inspect", base).returncode == 0:
+    # Un secret tout neuf n’ouvrirait plus ce qui existe déjà ; un outil jamais lancé n’attend rien.
+    volumes = {nom: f"{projet}_{GARDE.get(nom, 'postgres')}" for nom in absents}
+    existent = {
+        v for v in volumes.values() if lancer("docker", "volume", "inspect", v).returncode == 0
+    }
+    if perdus := [nom for nom in absents if volumes[nom] in existent]:
         raise Probleme(
-            f"Il manque dans local/secrets : {', '.join(absents)}, alors que la base {base} existe "
-            "et les attend. Remettez-les depuis votre sauvegarde, ou repartez d’une base vide : "
-            "« make down DATA=1 », qui efface toutes les données."
+            f"Il manque dans local/secrets : {', '.join(perdus)}, alors que des données les "
+            f"attendent ({', '.join(sorted(existent))}). Remettez-les depuis votre sauvegarde, ou "
+            "repartez de rien : « make down DATA=1 », qui efface toutes les données."
         )
     for nom in absents:
         # Lisible par tous, dans un dossier fermé : Compose montre le fichier tel quel à des

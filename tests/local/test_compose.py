@@ -238,6 +238,28 @@ def test_un_mauvais_mot_de_passe_est_refuse(pile):
         pile.base("production", "mauvais")
 
 
+def test_un_secret_perdu_est_refuse_et_celui_d_un_outil_jamais_lance_est_ecrit(pile):
+    def preparer():
+        return pile.lancer("python3", "-c", "import lancer; lancer.preparer()", cwd=pile.local)
+
+    grafana = pile.local / "secrets" / "mot_de_passe_grafana"
+    grafana.unlink()
+    assert preparer().returncode == 0, "un outil ajouté à une pile qui tourne demande son secret"
+    assert len(grafana.read_text(encoding="utf-8")) >= 20
+
+    hub = pile.local / "secrets" / "mot_de_passe_hub"
+    valeur = hub.read_text(encoding="utf-8")
+    hub.unlink()
+    try:
+        refus = preparer()
+        assert refus.returncode != 0
+        assert "mot_de_passe_hub" in refus.stderr
+        assert not hub.exists(), "un mot de passe neuf n’ouvrirait pas la base"
+    finally:
+        hub.write_text(valeur, encoding="utf-8")
+        hub.chmod(0o644)
+
+
 def test_make_check_nomme_qui_tient_un_port(pile):
     libre = pile.make("check")
     assert libre.returncode == 0, libre.stdout + libre.stderr
