@@ -1,6 +1,7 @@
 """Le cœur sous Docker Compose : une salle s’en sert, quelqu’un y fouille, des pannes viennent."""
 
 import json
+import os
 import re
 import subprocess
 import threading
@@ -189,6 +190,18 @@ def test_chaque_conteneur_est_enferme(pile, inviter):
             assert [p["HostIp"] for p in ports] == ["127.0.0.1"], nom
 
 
+def lire_les_couches(images):
+    """La commande qui donne toutes les couches ; par leurs dossiers s’ils se lisent, plus vite."""
+    dossiers = set()
+    for image in inspecter(*images):
+        donnees = image["GraphDriver"]["Data"] or {}
+        for cle in ("UpperDir", "LowerDir"):
+            dossiers.update(filter(None, donnees.get(cle, "").split(":")))
+    if dossiers and all(os.access(dossier, os.R_OK) for dossier in dossiers):
+        return ["tar", "--create", "--absolute-names", *dossiers]
+    return ["docker", "save", *images]
+
+
 def test_aucun_secret_ne_fuit(pile, inviter):
     inviter("invite01")
     secrets = {
@@ -212,22 +225,22 @@ def test_aucun_secret_ne_fuit(pile, inviter):
         textes[f"journal de {nom}"] = (journal.stdout + journal.stderr).decode("utf-8", "replace")
         processus = pile.lancer("docker", "top", conteneur["Id"], "-eo", "args")
         textes[f"commandes de {nom}"] = processus.stdout
-    for image in {conteneur["Image"] for conteneur in vus}:
+    images = {conteneur["Image"] for conteneur in vus}
+    for image in images:
         textes[f"histoire de {image}"] = pile.lancer(
             "docker", "history", "--no-trunc", image
         ).stdout
-        # Les couches, lues en flux.
-        sauvegarde = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
-        motifs = "\n".join(secrets.values())
-        trouve = subprocess.run(
-            ["grep", "-c", "-a", "-F", "-e", motifs],
-            stdin=sauvegarde.stdout,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        sauvegarde.wait()
-        assert trouve.stdout.strip() == "0", f"un secret est dans une couche de {image}"
+    # Les couches, lues en flux ; ensemble : celles que des images partagent n’y sont qu’une fois.
+    sauvegarde = subprocess.Popen(lire_les_couches(images), stdout=subprocess.PIPE)
+    trouve = subprocess.run(
+        ["grep", "-c", "-a", "-F", "-e", "\n".join(secrets.values())],
+        stdin=sauvegarde.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert sauvegarde.wait() == 0
+    assert trouve.stdout.strip() == "0", "un secret est dans une couche d’une image"
     for nom, valeur in secrets.items():
         fuites = [ou for ou, texte in textes.items() if valeur in texte]
         assert fuites == [], f"le secret « {nom} » se lit dans : {fuites}"
