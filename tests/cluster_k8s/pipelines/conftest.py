@@ -79,3 +79,11 @@ def essayer(kfp, seance, tmp_path_factory):
         return Essai(fait.returncode, fait.stdout, fait.stderr, rendus)
 
     return lancer
+
+
+@pytest.fixture(scope="session")
+def avril(essayer):
+    """Tout le mois d’avril, d’une base vide, par le moteur local de kfp ; un modèle reste servi."""
+    essai = essayer("mois_du_modele", "avril", mois=["2013-04"])
+    assert essai.code == 0, essai.erreurs[-3000:] + essai.sortie[-3000:]
+    return essai

@@ -34,7 +34,7 @@ def lancer(nom, seance, **variables):
     return subprocess.run(
         [sys.executable, *remplies[1:]],
         cwd=RACINE,
-        env={**os.environ, **seance, "MLOPS_UTILISATEUR": "echelle"},
+        env={**os.environ, **seance, "MLOPS_UTILISATEUR": "avril"},
         capture_output=True,
         text=True,
         check=False,
@@ -48,13 +48,8 @@ def test_le_job_a_autant_de_pods_que_le_lot_a_de_parts():
     assert lire("fusion.yaml")["spec"]["suspend"], "la fusion attend que les parts soient finies"
 
 
-def test_les_pods_notent_chacun_leur_part_et_la_fusion_les_reunit(seance):
-    """Le premier modèle est mis en service par la préparation ; puis deux parts et la fusion."""
-    env = {**os.environ, **seance, "MLOPS_UTILISATEUR": "echelle"}
-    preparation = RACINE / "local" / "images" / "demo" / "preparation.py"
-    subprocess.run(
-        [sys.executable, preparation], env=env, cwd=RACINE / "notebooks", check=True, timeout=600
-    )
+def test_les_pods_notent_chacun_leur_part_et_la_fusion_les_reunit(avril, seance):
+    """Après avril, qui a laissé un modèle en service : deux parts, puis leur fusion."""
     variables = {**lot(), "DEBUT": "2013-07-01", "FIN": "2013-07-07", "PARTS": "2"}
     seule = lancer("notation.yaml", seance, **variables, JOB_COMPLETION_INDEX="1")
     assert seule.returncode == 0, seule.stderr[-3000:]

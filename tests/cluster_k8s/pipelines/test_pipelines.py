@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,14 +82,6 @@ def test_seule_une_fonction_pure_est_mise_en_cache():
     assert set(reprises.values()) == {2}, reprises
 
 
-@pytest.fixture(scope="module")
-def avril(essayer):
-    """Tout le mois d’avril, d’une base vide, par le moteur local de kfp."""
-    essai = essayer("mois_du_modele", "avril", mois=["2013-04"])
-    assert essai.code == 0, essai.erreurs[-3000:] + essai.sortie[-3000:]
-    return essai
-
-
 def etape(essai, nom):
     """Ce qu’a rendu une étape, boucle ou non."""
     (rendu,) = (r for n, r in essai.resultats.items() if n.split("/")[-1] == nom)
@@ -123,7 +116,7 @@ def test_le_gate_refuse_et_rien_n_est_note(essayer):
 
 
 def test_une_etape_en_echec_est_nommee(essayer):
-    echec = essayer("mois_du_modele", "echec", **{**ENTRAINEMENT, "debut_validation": "jamais"})
+    echec = essayer("mois_du_modele", "refus", **{**ENTRAINEMENT, "debut_validation": "jamais"})
     assert echec.code == 1
     assert "entrainer-juger-promouvoir" in echec.erreurs.splitlines()[-1]
     assert "étape 42_entrainement en échec, cellule" in echec.sortie
@@ -139,6 +132,44 @@ def test_un_grand_lot_se_note_part_par_part(essayer, avril):
     assert [p["part"] for p in parts] == [0, 1]
     assert fusion["vols"] == sum(p["vols"] for p in parts) > 5000
     assert 0 < fusion["mesures"]["log_loss"] < 1
+
+
+def test_le_cronjob_de_surveillance_note_un_mois_puis_le_juge(avril, seance):
+    """Les commandes de ses deux conteneurs, après avril, qui a laissé un modèle en service."""
+    base = RACINE / "cluster_k8s" / "base"
+    (cronjob,) = yaml.safe_load_all((base / "surveillance.yaml").read_text(encoding="utf-8"))
+    pod = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    kustomization = yaml.safe_load((base / "kustomization.yaml").read_text(encoding="utf-8"))
+    (carte,) = (c for c in kustomization["configMapGenerator"] if c["name"] == "surveillance")
+    reglages = dict(ligne.split("=") for ligne in carte["literals"])
+    sorties = []
+    for conteneur in (*pod["initContainers"], *pod["containers"]):
+        # $(VARIABLE) est remplie par Kubernetes ; le volume du pod est ici le dossier de travail.
+        remplies = [re.sub(r"\$\((\w+)\)", lambda v: reglages[v[1]], a) for a in conteneur["args"]]
+        remplies = [a.replace("/var/lib/demo", seance["MLOPS_TRAVAIL"]) for a in remplies]
+        fait = subprocess.run(
+            remplies,
+            cwd=RACINE / "notebooks",
+            env={
+                **os.environ,
+                **seance,
+                **reglages,
+                "MLOPS_UTILISATEUR": "avril",
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert fait.returncode == 0, fait.stderr[-3000:]
+        sorties.append(fait.stdout)
+    note = json.loads(
+        (Path(seance["MLOPS_TRAVAIL"]) / "resultats" / "43_mise_en_production.json").read_text()
+    )
+    assert note["predictions"]["lot"] > 25_000
+    juge = json.loads(sorties[-1])["en_service"]
+    assert juge["mois"] == reglages["MOIS"]
+    assert 0 < juge["log_loss"] < 1
 
 
 # --- Quatre façons de lancer le même notebook ------------------------------------------------
