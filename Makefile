@@ -9,6 +9,9 @@ VENV := .venv/bin/python
 VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in) \
 	cluster_k8s/pipelines/requirements.in
 
+# Deux suites de tests à la fois : tests/conftest.py dit lesquelles.
+DE_FRONT := --numprocesses 2 --dist loadgroup
+
 .DEFAULT_GOAL := aide
 .PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock audit bench mesures clean check up swarm down test-local k8s-check test-k8s
 
@@ -47,13 +50,13 @@ serve: environnement ## sert le livre construit sur cette machine
 
 test: environnement ## lance tous les tests
 	@$(VENV) -m pytest -m mutants tests/notebooks/mlops_demo/test_mutants.py
-	@$(VENV) -m pytest
+	@$(VENV) -m pytest $(DE_FRONT)
 
 test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker
 	@$(VENV) -m pytest -m local tests/local
 
 test-k8s: environnement ## vérifie cluster_k8s/ : schémas, sécurité, sauvegarde, service KServe
-	@$(VENV) -m pytest -m k8s tests/cluster_k8s
+	@$(VENV) -m pytest $(DE_FRONT) -m k8s tests/cluster_k8s
 
 lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check

@@ -12,8 +12,16 @@ RACINE = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items):
-    """Le ML Test Score d’abord : le livre, que d’autres tests construisent, relit son rapport."""
+    """Range les tests en deux suites, que « make test » joue de front, chacune dans l’ordre.
+
+    D’un côté le livre, précédé du ML Test Score dont il relit le rapport, et les pipelines de
+    Kubeflow, longs eux aussi ; de l’autre tout le reste. Rien ne passe d’une suite à l’autre.
+    """
     items.sort(key=lambda item: item.get_closest_marker("ml_test_score") is None)
+    longs = [RACINE / "tests" / d for d in ("book", "ml_test_score", "cluster_k8s/pipelines")]
+    for item in items:
+        long = any(item.path.is_relative_to(dossier) for dossier in longs)
+        item.add_marker(pytest.mark.xdist_group("longs" if long else "autres"))
 
 
 @pytest.fixture(scope="session")
