@@ -20,7 +20,7 @@ def etapes():
             yield tache, nom, {k.arg for k in noeud.keywords} - {"regle"}
 
 
-@pytest.mark.parametrize(("tache", "nom", "donnes"), etapes(), ids=str)
+@pytest.mark.parametrize(("tache", "nom", "donnes"), list(etapes()), ids=str)
 def test_chaque_parametre_existe_dans_son_notebook(tache, nom, donnes):
     notebook = json.loads((RACINE / "notebooks" / f"{nom}.ipynb").read_text(encoding="utf-8"))
     (parametres,) = (
