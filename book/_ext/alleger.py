@@ -1,8 +1,8 @@
 """Ce que pèsent les pages : une seule feuille de style, des scripts différés, peu d’icônes.
 
-Le thème demande neuf feuilles de style l’une après l’autre, bloque l’affichage sur une vingtaine de
-scripts et charge deux polices d’icônes entières, 270 ko, pour en montrer seize. Sur un téléphone,
-la page en devenait deux fois plus lente à paraître.
+Le thème demande neuf feuilles de style l’une après l’autre, où presque rien ne sert à ces pages,
+bloque l’affichage sur une vingtaine de scripts et charge deux polices d’icônes entières, 270 ko,
+pour en montrer seize. Sur un téléphone, la page en devenait deux fois plus lente à paraître.
 """
 
 import hashlib
@@ -10,7 +10,9 @@ import posixpath
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import tinycss2
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.errors import ExtensionError
@@ -28,9 +30,13 @@ RECHERCHE = re.compile(
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADRESSE = re.compile(r"url\((?![\"']?data:)[\"']?([^)\"']+)[\"']?\)")
 POLICE = re.compile(r"(@font-face\{[^}]*?)src:url\(([^)]+)\.woff2\)[^}]*\}")
+MOT = re.compile(r"[\w-]+")
 # Une icône dans une page ou un script, et le signe que lui donne la feuille du thème.
 ICONE = re.compile(r"\bfa-([a-z-]+)")
 SIGNE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
+# Dans un sélecteur : une classe ou un identifiant, et ce qui n’en demande aucun à la page.
+CLASSE = re.compile(r"[.#]((?:\\.|[\w-])+)")
+SANS_EXIGENCE = re.compile(r":[\w-]+\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]")
 # Ceux que le thème dessine de lui-même, devant le titre d’un encadré par exemple.
 SIGNE_DU_THEME = re.compile(r'--pst-icon-[\w-]+:\s*"([\ue000-\uf8ff])"')
 
@@ -42,9 +48,9 @@ def alleger(sortie: Path, pages: list[Path]) -> None:
         ExtensionError: si le thème n’écrit plus ses pages comme il le faisait.
     """
     statiques = sortie / "_static"
-    textes = {page: page.read_text(encoding="utf-8") for page in pages}
+    toutes = {page: page.read_text(encoding="utf-8") for page in pages}
     # Une page que Sphinx n’a pas réécrite est déjà allégée.
-    textes = {page: texte for page, texte in textes.items() if FEUILLE not in texte}
+    textes = {page: texte for page, texte in toutes.items() if FEUILLE not in texte}
     if not textes:
         return
     listes = {tuple(_feuilles(sortie, page, texte)) for page, texte in textes.items()}
@@ -52,9 +58,11 @@ def alleger(sortie: Path, pages: list[Path]) -> None:
         raise ExtensionError("le thème a changé : toutes les pages n’ont pas les mêmes styles.")
     feuilles = listes.pop()
     feuille = statiques / FEUILLE
+    scripts = [script.read_text(encoding="utf-8") for script in statiques.rglob("*.js")]
     style = reduire_les_polices(
         fondre(feuilles, feuille), feuille, icones(statiques, textes.values())
     )
+    style = elaguer(style, {mot for t in (*toutes.values(), *scripts) for mot in MOT.findall(t)})
     feuille.write_text(style, encoding="utf-8")
     version = hashlib.sha256(style.encode()).hexdigest()[:8]
     for page, texte in textes.items():
@@ -84,6 +92,47 @@ def fondre(feuilles: Iterable[Path], place: Path) -> str:
         return IMPORT.sub(lambda autre: lire((feuille.parent / autre[1]).resolve()), style)
 
     return "\n".join(lire(feuille) for feuille in feuilles)
+
+
+def elaguer(style: str, mots: set[str]) -> str:
+    """Ne garde que les règles utiles, celles dont chaque classe est écrite quelque part.
+
+    Un nom de classe que compose un script doit s’y lire en entier.
+    """
+
+    def utile(selecteur: str) -> bool:
+        noms = CLASSE.findall(SANS_EXIGENCE.sub("", selecteur))
+        return all(nom.replace("\\", "") in mots for nom in noms)
+
+    def garder(regles: list[Any]) -> str:
+        gardees = []
+        for regle in regles:
+            if regle.type == "qualified-rule":
+                selecteurs = [s for s in separer(regle.prelude) if utile(s)]
+                if selecteurs:
+                    corps = tinycss2.serialize(regle.content).strip()
+                    gardees.append(f"{','.join(selecteurs)}{{{corps}}}")
+            elif regle.type == "at-rule" and regle.lower_at_keyword in ("media", "supports"):
+                dedans = garder(tinycss2.parse_rule_list(regle.content, True, True))
+                if dedans:
+                    condition = tinycss2.serialize(regle.prelude).strip()
+                    gardees.append(f"@{regle.at_keyword} {condition}{{{dedans}}}")
+            else:
+                gardees.append(regle.serialize())
+        return "\n".join(gardees)
+
+    return garder(tinycss2.parse_stylesheet(style, skip_comments=True, skip_whitespace=True))
+
+
+def separer(prelude: list[Any]) -> list[str]:
+    """Donne les sélecteurs d’une règle ; une virgule entre parenthèses n’en sépare pas deux."""
+    selecteurs: list[list[Any]] = [[]]
+    for morceau in prelude:
+        if morceau.type == "literal" and morceau.value == ",":
+            selecteurs.append([])
+        else:
+            selecteurs[-1].append(morceau)
+    return [tinycss2.serialize(selecteur).strip() for selecteur in selecteurs]
 
 
 def icones(statiques: Path, pages: Iterable[str]) -> set[str]:

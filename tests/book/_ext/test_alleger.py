@@ -1,7 +1,7 @@
 """L’allègement des pages, sur un livre de deux pages et d’une police."""
 
 import pytest
-from alleger import alleger, simplifier
+from alleger import alleger, elaguer, simplifier
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
@@ -77,6 +77,64 @@ def test_alleger(livre):
     # Et la recherche ne se charge que sur sa page
     assert "searchindex" not in page.read_text()
     assert '<script defer src="searchindex.js">' in recherche.read_text()
+
+
+@pytest.mark.parametrize(
+    ("style", "garde"),
+    [
+        ("h1{color:red}", "h1{color:red}"),
+        (".ici{color:red}", ".ici{color:red}"),
+        ("#ici .ailleurs{color:red}", ""),
+        (".ici,.ailleurs,h1{color:red}", ".ici,h1{color:red}"),
+        (
+            ".ici:not(.ailleurs,.nulle-part){color:red}",
+            ".ici:not(.ailleurs,.nulle-part){color:red}",
+        ),
+        ('.ici[href="a.b"]{color:red}', '.ici[href="a.b"]{color:red}'),
+        (r".mt\:2{color:red}", ""),
+        ("@media print{.ailleurs{color:red}.ici{color:red}}", "@media print{.ici{color:red}}"),
+        ("@media print{.ailleurs{color:red}}", ""),
+        ("/* note */@keyframes tour{from{top:0}}", "@keyframes tour{from{top:0}}"),
+    ],
+)
+def test_elaguer(style, garde):
+    # Étant donné un livre qui n’écrit que « ici », quand on élague sa feuille de style
+    # Alors il n’y reste que les règles qui peuvent servir
+    assert elaguer(style, {"ici", "h1"}) == garde
+
+
+def test_une_classe_ecrite_par_un_script_se_garde(livre):
+    # Étant donné une classe que seul un script pose
+    (livre / "_static" / "mlops.css").write_text(".ouverte{color:red}.jamais{color:red}")
+    (livre / "_static" / "clic.js").write_text('element.classList.add("ouverte")')
+    # Quand on allège le livre
+    alleger(livre, [livre / "book" / "page.html", livre / "search.html"])
+    # Alors sa règle reste, et pas celle que rien n’écrit
+    style = (livre / "_static" / "styles" / "livre.css").read_text()
+    assert ".ouverte{color:red}" in style
+    assert "jamais" not in style
+
+
+def test_une_page_deja_allegee_garde_ses_styles(livre):
+    # Étant donné un livre allégé dont une page n’est pas réécrite
+    page, recherche = livre / "book" / "page.html", livre / "search.html"
+    page.write_text(page.read_text().replace("fa-lune", "fa-lune propre"))
+    (livre / "_static" / "mlops.css").write_text(".propre{color:red}")
+    alleger(livre, [page, recherche])
+    # Quand Sphinx récrit l’autre, et les feuilles du thème avec elle
+    statiques = livre / "_static"
+    (statiques / "styles" / "theme.css").write_text(THEME)
+    (statiques / "mlops.css").write_text(".propre{color:red}")
+    (statiques / "vendor").mkdir(exist_ok=True)
+    for police in (statiques / "vendor").iterdir():
+        police.unlink()
+    (statiques / "vendor").rmdir()
+    dessiner_police(statiques / "vendor" / "icones.ttf")
+    (statiques / "vendor" / "icones.woff2").write_bytes(b"")
+    recherche.write_text(PAGE.format(r=""))
+    alleger(livre, [page, recherche])
+    # Alors la première a toujours ses règles
+    assert ".propre{color:red}" in (statiques / "styles" / "livre.css").read_text()
 
 
 def test_scripts_differes():
