@@ -86,7 +86,11 @@ PAGES = (
 )
 
 # Dans les scripts copiés par le thème et ses extensions.
-SCRIPTS = (("searchtools.js", '"Searching"', '"Recherche en cours"'),)
+SCRIPTS = (
+    ("searchtools.js", '"Searching"', '"Recherche en cours"'),
+    # Un extrait vient de la page entière : on ne la demande que pour un résultat qui se voit.
+    ("searchtools.js", "    fetch(requestUrl)", "    vu(listItem).then(() => fetch(requestUrl))"),
+)
 
 # Le bouton qui ouvre la page dans le JupyterHub du réglage LIVRE_JUPYTERHUB.
 LANCEMENT = {
@@ -111,6 +115,13 @@ SANS_EXTRAIT = (
 EXTRAIT = r"""
 const avecExtraits = DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY;
 document.documentElement.classList.toggle("avec-extraits", avecExtraits);
+const vu = (resultat) => new Promise((montrer) => {
+  new IntersectionObserver(([place], guet) => {
+    if (!place.isIntersecting) return;
+    guet.disconnect();
+    montrer();
+  }).observe(resultat);
+});
 Search.makeSearchSummary = (page, racines, ancre) => {
   const article = new DOMParser().parseFromString(page, "text/html").querySelector("article");
   article.querySelectorAll(".headerlink, .cell_input, script, style").forEach((e) => e.remove());

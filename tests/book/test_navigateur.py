@@ -419,6 +419,27 @@ def sans_accent(texte):
     return "".join(lettre for lettre in decompose if not unicodedata.combining(lettre))
 
 
+def test_un_extrait_ne_se_lit_que_pour_un_resultat_qui_se_voit(navigateur, adresses):
+    # Étant donné un mot que presque toutes les pages emploient
+    page = navigateur.new_page(viewport={"width": 412, "height": 823})
+    lues = []
+    page.on("request", lambda demande: lues.append(demande.url))
+    # Quand on le cherche sur un téléphone
+    page.goto(f"{adresses['http']}/search.html?q=modele")
+    page.wait_for_selector("ul.search li p.context")
+    page.wait_for_load_state("networkidle")
+    resultats = page.locator("ul.search li").count()
+    d_emblee = [url for url in lues if url.endswith(".html")]
+    # Alors les pages des résultats du bas ne sont pas demandées
+    assert 0 < len(d_emblee) < resultats, "Chaque extrait coûte une page entière."
+    # Et leurs extraits viennent quand on y descend
+    for _ in range(resultats):
+        page.locator("ul.search li").last.scroll_into_view_if_needed()
+        page.mouse.wheel(0, 10_000)
+    page.wait_for_selector("ul.search li:last-child p.context")
+    page.close()
+
+
 @pytest.mark.parametrize(
     "mots", ["données", "donnees", "ENTRAÎNEMENT", "modele", "modèles", "derives", "dérive"]
 )
