@@ -78,8 +78,7 @@ def notes() -> Tableau:
             "accessibilite": str(note["accessibilite"]),
             "bonnes_pratiques": str(note["bonnes_pratiques"]),
             "affichage": _secondes(note["affichage_s"]),
-            "poids": str(note["poids_ko"]),
-            "demandes": str(note["demandes"]),
+            "envoi": f"{note['poids_ko']} ko, {note['demandes']} demandes",
         }
         for note in mesures["lighthouse"]
     ]
@@ -89,8 +88,7 @@ def notes() -> Tableau:
         "accessibilite": "Accessibilité",
         "bonnes_pratiques": "Bonnes pratiques",
         "affichage": "Affichage",
-        "poids": "Poids (ko)",
-        "demandes": "Demandes",
+        "envoi": "Ce qui est envoyé",
     }
     legende = f"Les notes de Lighthouse, sur 100, médianes de {mesures['passages']} passages"
     return tableau(lignes, titres, legende, nom="tab-lighthouse")
