@@ -141,8 +141,11 @@ def etaler(racine: Path) -> str:
     """Rend le jeu de diapositives en pages qui se suivent, sans script."""
     jeu = (racine / "_build" / "diapositives" / "index.html").read_text(encoding="utf-8")
     document = BeautifulSoup(jeu, "html.parser")
-    for element in document.select('script, link[href="reveal/reveal.css"]'):
+    for element in document.select('script, link[rel="preload"], link[href="reveal/reveal.css"]'):
         element.decompose()
+    # À l’impression, aucune figure n’approche : toutes doivent être là.
+    for image in document.select("img[loading]"):
+        del image["loading"]
     style = document.new_tag("style")
     style.string = DIAPOSITIVES
     document.head.append(style)

@@ -50,6 +50,10 @@ RELEVE = """() => {
   };
 }"""
 
+# Une figure ne se charge que quand sa diapositive approche.
+FIGURES_LUES = """() => [...Reveal.getCurrentSlide().querySelectorAll("img")]
+  .every((image) => image.naturalWidth > 0)"""
+
 
 # L’élément qui a le focus : est-il sur la diapositive montrée, caché, entouré d’un trait ?
 FOCUS = """() => {
@@ -116,6 +120,7 @@ def releves(navigateur, jeu):
         releves = []
         for _ in range(page.evaluate("Reveal.getTotalSlides()")):
             page.evaluate("() => { while (Reveal.availableFragments().next) Reveal.next(); }")
+            page.wait_for_function(FIGURES_LUES)
             releves.append(page.evaluate(RELEVE))
             page.evaluate("Reveal.next()")
         page.close()

@@ -4,6 +4,7 @@ import re
 import pytest
 from publication.depot import ErreurPublication, adresse_publiee, ecrire
 from publication.pdf import (
+    etaler,
     inserer_les_figures,
     publier_les_liens,
     reunir,
@@ -55,3 +56,19 @@ def test_livre_d_un_seul_tenant(depot):
     assert 'id="1_chapitre--t"' in page, "Deux pages ont la même ancre."
     assert "Copier" not in page
     assert 'href="_static/a.css"' in page
+
+
+def test_chaque_figure_s_imprime(tmp_path):
+    # Étant donné un jeu dont les figures attendent que leur diapositive approche
+    jeu = tmp_path / "_build" / "diapositives" / "index.html"
+    jeu.parent.mkdir(parents=True)
+    jeu.write_text(
+        '<head><link rel="preload" as="script" href="reveal/reveal.js"></head>'
+        '<img src="a.svg" alt="Un schéma" loading="lazy"><script src="reveal/reveal.js"></script>'
+    )
+    # Quand on l’étale pour l’imprimer
+    page = etaler(tmp_path)
+    # Alors elles n’attendent plus, et rien n’est demandé qui ne serve pas
+    assert "lazy" not in page
+    assert "reveal.js" not in page
+    assert 'src="a.svg"' in page
