@@ -6,6 +6,7 @@ raison.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,13 @@ A_PART = {
     '.venv/bin/uv pip install --python .venv/bin/python --upgrade --requirement "$RUNNER_TEMP/'
     'sans-versions.txt"': "changerait l’environnement de ces tests",
     ".venv/bin/python -m pytest tests/notebooks": "ces tests sont ceux de « make test »",
+    ".venv/bin/mlops-demo executer 45_reentrainement --copie "
+    '"$RUNNER_TEMP/45_reentrainement.ipynb"': (
+        "20 s ; « make book » exécute ce notebook, et test_etape.py cette commande"
+    ),
+    '.venv/bin/mlops-demo fiche > "$RUNNER_TEMP/fiche_du_modele.md"': (
+        "demande la base de l’étape d’avant ; test_fiche.py rédige la fiche"
+    ),
 }
 
 
@@ -71,18 +79,18 @@ def script(nom):
     return trouve
 
 
-def jouer(nom, dossier, **environnement):
+def jouer(nom, dossier, cwd=RACINE, **environnement):
     """Joue une étape comme GitHub : « bash -e », un fichier par sortie."""
     sortie = dossier / "sortie"
     sortie.touch()
     env = {**os.environ, "GITHUB_OUTPUT": str(sortie), "RUNNER_TEMP": str(dossier), **environnement}
-    fait = lancer("bash", "-e", "-o", "pipefail", "-c", script(nom), env=env)
+    fait = lancer("bash", "-e", "-o", "pipefail", "-c", script(nom), env=env, cwd=cwd)
     return fait, sortie.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("nom", VERIFICATEURS)
 def test_aucun_verificateur_n_a_rien_a_redire(outils, nom):
-    assert len(WORKFLOWS) >= 3
+    assert len(WORKFLOWS) >= 4
     fait = verifier(outils, nom, *WORKFLOWS)
     assert fait.returncode == 0, fait.stdout + fait.stderr
 
@@ -144,6 +152,7 @@ def test_chaque_script_est_essaye_ou_mis_a_part():
         "Écrire le nom de l’image en minuscules, comme le registre le demande",
         "Lister les dépendances sans leur version exacte",
         "Ouvrir l’issue, ou compléter celle qui est ouverte",
+        "Proposer la fiche dans une pull request, ou mettre à jour celle qui est ouverte",
     }
     reste = {
         (flux, nom) for flux, nom, texte in etapes() if texte not in A_PART and nom not in essayes
@@ -171,15 +180,15 @@ def test_les_dependances_perdent_leur_version_exacte_et_gardent_leurs_bornes(tmp
 
 @pytest.fixture
 def faux_gh(tmp_path):
-    """Un « gh » de théâtre : il rend la liste des issues et note ce qu’on lui demande."""
+    """Un « gh » de théâtre : il rend ce qui est ouvert (OUVERTES) et note ce qu’on lui demande."""
     (tmp_path / "bin").mkdir()
     gh = tmp_path / "bin" / "gh"
     gh.write_text(
         f"""#!{sys.executable}
 import json, os, subprocess, sys
-if sys.argv[1:3] == ["issue", "list"]:
+if sys.argv[2] == "list":
     filtre = sys.argv[sys.argv.index("--jq") + 1]
-    jq = subprocess.run(["jq", "-r", filtre], input=os.environ["ISSUES"], text=True)
+    jq = subprocess.run(["jq", "-r", filtre], input=os.environ["OUVERTES"], text=True)
     sys.exit(jq.returncode)
 with open({str(tmp_path / "demandes")!r}, "a", encoding="utf-8") as journal:
     journal.write(json.dumps(sys.argv[1:]) + "\\n")
@@ -204,7 +213,7 @@ def test_un_echec_ouvre_une_issue_ou_complete_la_sienne(faux_gh, ouvertes, atten
         "Ouvrir l’issue, ou compléter celle qui est ouverte",
         faux_gh,
         PATH=f"{faux_gh / 'bin'}:{os.environ['PATH']}",
-        ISSUES=json.dumps(ouvertes),
+        OUVERTES=json.dumps(ouvertes),
         TITRE="Un titre",
         EXECUTION="https://exemple.fr/7",
     )
@@ -212,6 +221,68 @@ def test_un_echec_ouvre_une_issue_ou_complete_la_sienne(faux_gh, ouvertes, atten
     (demande,) = (faux_gh / "demandes").read_text(encoding="utf-8").splitlines()
     assert json.loads(demande)[: len(attendu)] == attendu
     assert "https://exemple.fr/7" in demande
+
+
+@pytest.fixture
+def depot_distant(tmp_path):
+    """Un dépôt distant d’un commit, et son clone propre."""
+    distant, clone = tmp_path / "distant.git", tmp_path / "clone"
+    nom = ("-c", "user.name=essai", "-c", "user.email=essai@exemple.fr")
+    for commande in (
+        ("init", "--quiet", "--bare", "--initial-branch=main", distant),
+        ("clone", "--quiet", distant, clone),
+        ("-C", clone, *nom, "commit", "--quiet", "--allow-empty", "--message", "départ"),
+        ("-C", clone, "push", "--quiet", "origin", "HEAD:main"),
+    ):
+        fait = lancer("git", *commande)
+        assert fait.returncode == 0, fait.stderr
+    (clone / ".github").mkdir()
+    return distant, clone
+
+
+def test_la_fiche_est_proposee_puis_mise_a_jour_puis_laissee(faux_gh, depot_distant):
+    distant, clone = depot_distant
+    fiche = faux_gh / "fiche_du_modele.md"
+
+    def proposer(texte, ouvertes):
+        (faux_gh / "demandes").unlink(missing_ok=True)
+        fiche.write_text(texte, encoding="utf-8")
+        fait, _ = jouer(
+            "Proposer la fiche dans une pull request, ou mettre à jour celle qui est ouverte",
+            faux_gh,
+            cwd=clone,
+            PATH=f"{faux_gh / 'bin'}:{os.environ['PATH']}",
+            OUVERTES=json.dumps(ouvertes),
+            DEPOT=str(distant),
+            BRANCHE="fiche",
+            FICHE=".github/fiche.md",
+            TITRE="Un titre",
+        )
+        assert fait.returncode == 0, fait.stderr
+        if not (faux_gh / "demandes").exists():
+            return []
+        lignes = (faux_gh / "demandes").read_text(encoding="utf-8").splitlines()
+        return [json.loads(ligne) for ligne in lignes]
+
+    corps = ["--body-file", ".github/fiche.md"]
+    options = ["--base", "main", "--head", "fiche", "--title", "Un titre", *corps]
+    assert proposer("version 3", []) == [["auth", "setup-git"], ["pr", "create", *options]]
+    assert proposer("version 4", [{"number": 9}])[1] == ["pr", "edit", "9", *corps]
+    poussee = lancer("git", "-C", distant, "show", "fiche:.github/fiche.md")
+    assert poussee.stdout == "version 4"
+    assert lancer("git", "-C", distant, "ls-tree", "-r", "main").stdout == "", "main n’a pas bougé"
+    assert proposer("version 4", []) == [], "la même fiche ne propose rien"
+
+
+def test_seule_la_tache_qui_propose_a_le_droit_d_ecrire():
+    """Elle n’exécute aucune dépendance : ni Python ni make, seulement git et gh."""
+    chemin = RACINE / ".github/workflows/reentrainement.yml"
+    taches = yaml.safe_load(chemin.read_text(encoding="utf-8"))["jobs"]
+    assert taches["reentrainer"]["permissions"] == {"contents": "read"}
+    ecrit = taches["proposer"]
+    assert ecrit["permissions"] == {"contents": "write", "pull-requests": "write"}
+    scripts = " ".join(e.get("run", "") for e in ecrit["steps"])
+    assert not {"make", "python", "pip", "uv", "mlops-demo"} & set(re.split(r"[\s/]+", scripts))
 
 
 def test_le_service_postgres_a_la_version_de_local():
