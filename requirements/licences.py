@@ -1,7 +1,9 @@
 """Liste la licence de chaque paquet installé, et refuse celles que le projet n’accepte pas.
 
-``.venv/bin/python requirements/licences.py`` en écrit le tableau. La licence est celle que le
-paquet déclare : son expression SPDX, sinon ses « classifiers », sinon la première ligne du champ.
+``.venv/bin/python requirements/licences.py`` en écrit le tableau. Lancé par le Python d’une image,
+il écrit celui de l’image : ``licences_images.json`` garde ce qui y a été relevé. La licence est
+celle que le paquet déclare : son expression SPDX, sinon ses « classifiers », sinon la première
+ligne du champ.
 """
 
 import re
@@ -12,6 +14,14 @@ from importlib.metadata import Distribution, distributions
 # importe ces paquets sans les modifier ni les redistribuer dans le sien.
 ACCEPTEES = {
     *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python"),
+    *(
+        "Artistic-1.0-Perl",
+        "LGPL",
+        "LGPL-2.1",
+        "LGPL-2.1-or-later",
+        "LGPL-3.0-or-later",
+        "Unlicense",
+    ),
     *(
         "ISC",
         "LGPL-3.0-only",
@@ -29,19 +39,34 @@ ACCEPTEES = {
 SYNONYMES = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
+    "Apache License": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
+    "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
+    "GNU Library or Lesser General Public License (LGPL)": "LGPL",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
+    "Simplified BSD": "BSD-2-Clause",
+    "The Unlicense (Unlicense)": "Unlicense",
 }
 # Ce que leurs métadonnées ne disent pas, ou mal, et où nous l’avons lu.
 LUES = {
     # Leur fichier LICENSE, dans le paquet.
     "huey": "MIT",
+    "jupyterhub-idle-culler": "BSD-3-Clause",
+    "polyline": "MIT",
+    "py-grpc-prometheus": "Apache-2.0",
     "skops": "MIT",
+    # L’en-tête de ses fichiers ; ses « classifiers » ajoutent Apache et GPL.
+    "odfpy": "LGPL-2.1-or-later",
+    # Son METADATA : au choix.
+    "text-unidecode": "Artistic-1.0-Perl OR GPL-2.0-or-later",
+    # Son METADATA : toute licence approuvée par l’OSI.
+    "apsw": "0BSD",
     # Son COPYING : domaine public (CC0), avec des fichiers sous BSD et ZPL ; la GPL ne vaut que
     # pour un mode d’Emacs, que le paquet ne contient pas.
     "docutils": "CC0-1.0 AND BSD-2-Clause AND BSD-3-Clause AND ZPL-2.1",

@@ -1,13 +1,20 @@
 """Les licences des paquets installés : toutes connues, toutes acceptées."""
 
 import importlib.util
+import json
+import re
 from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-CHEMIN = Path(__file__).resolve().parents[2] / "requirements" / "licences.py"
+RACINE = Path(__file__).resolve().parents[2]
+CHEMIN = RACINE / "requirements" / "licences.py"
+IMAGES = json.loads((RACINE / "requirements" / "licences_images.json").read_text(encoding="utf-8"))
+VERROUS = sorted(RACINE.glob("*/images/*/requirements.txt"))
 SPEC = importlib.util.spec_from_file_location("licences", CHEMIN)
 licences = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(licences)
@@ -29,7 +36,30 @@ def test_chaque_paquet_installe_a_une_licence_acceptee():
 
 
 def test_une_licence_lue_par_nous_est_celle_d_un_paquet_installe():
-    assert set(licences.LUES) <= set(licences.relever())
+    des_images = {p for image in IMAGES.values() for noms in image.values() for p in noms}
+    assert set(licences.LUES) <= set(licences.relever()) | des_images
+
+
+# Où tournent les images.
+LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+LINUX |= {"platform_machine": "x86_64", "python_version": "3.11", "python_full_version": "3.11.2"}
+LINUX |= {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+
+
+@pytest.mark.parametrize("verrou", VERROUS, ids=lambda v: v.parent.name)
+def test_chaque_paquet_d_une_image_a_une_licence_acceptee(verrou):
+    """Le relevé vient de l’image elle-même ; un paquet de plus au verrou demande d’y relire."""
+    releve = IMAGES[verrou.parent.name]
+    refusees = [expression for expression in releve if not licences.acceptee(expression)]
+    assert refusees == []
+    lignes = re.findall(r"^(\w\S*==.*?) \\$", verrou.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lignes) > 50, "le verrou n’a pas été lu"
+    exigences = [Requirement(ligne) for ligne in lignes]
+    installes = {
+        canonicalize_name(e.name) for e in exigences if not e.marker or e.marker.evaluate(LINUX)
+    }
+    connus = {nom for noms in releve.values() for nom in noms}
+    assert installes - connus == set(), "relancez requirements/licences.py dans cette image"
 
 
 @pytest.mark.parametrize(
