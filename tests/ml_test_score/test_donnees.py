@@ -25,6 +25,7 @@ PERSONNEL = {
     "téléphone": r"(?<![\d.])(\+\d{1,3}[ .-]?)?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\d)",
     "adresse IP": r"(?<![\d.])\d{1,3}(\.\d{1,3}){3}(?![\d.])",
 }
+DE_PEU = 1e-3  # sous cette part de l’utilité de la plus forte, une variable tient de peu
 # Les colonnes de texte que la démonstration écrit elle-même, hors des données du contrat. Une
 # seule désigne quelqu’un : l’auteur d’une décision, qu’un journal doit nommer.
 TEXTES_DE_TRAVAIL = {
@@ -81,12 +82,26 @@ def test_chaque_variable_est_utile(utilite, mesure):
     inutiles = pertes[pertes <= 0]
     assert inutiles.empty, f"brouiller ces variables ne coûte rien : {inutiles.to_dict()}"
     assert utilite(["flight_id"]) == 0, "une colonne que le modèle ne lit pas ne peut rien coûter"
+    mesure(_dire_l_utilite(pertes))
+
+
+def _dire_l_utilite(pertes: pd.Series) -> str:
     forte, faible = pertes.idxmax(), pertes.idxmin()
-    mesure(
+    texte = (
         "brouiller une variable coûte, sur des jours gardés à part : de "
         f"{nombre(pertes[faible], 5)} de log-loss ({LIBELLES[faible]}) à "
         f"{nombre(pertes[forte], 2)} ({LIBELLES[forte]})"
     )
+    if pertes[faible] >= DE_PEU * pertes[forte]:
+        return texte
+    fois = nombre(pertes[forte] / pertes[faible], 0)
+    return f"{texte}, {fois} fois plus ; ce point tient de peu, d’autres jours le perdraient"
+
+
+@pytest.mark.parametrize(("faible", "dit"), [(0.0000999, True), (0.0001, False)])
+def test_un_point_tenu_de_peu_le_dit(faible, dit):
+    pertes = pd.Series({"sched_min": 0.1, "wind_gust": faible})
+    assert ("tient de peu" in _dire_l_utilite(pertes)) is dit
 
 
 SOURCES = {
