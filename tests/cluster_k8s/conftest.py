@@ -20,17 +20,10 @@ A_PART = ("kserve", "notebooks")
 @pytest.fixture(scope="session")
 def outils(tmp_path_factory):
     """kubectl, checkov et kubernetes-validate, installés aux empreintes de outils.txt."""
-    dossier = tmp_path_factory.mktemp("outils")
-    uv = Path(sys.executable).with_name("uv")
+    from programmes import environnement
+
     verrou = Path(__file__).with_name("outils.txt")
-    python = dossier / "bin" / "python"
-    for commande in (
-        [uv, "venv", "--quiet", "--python", sys.executable, dossier],
-        [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou],
-    ):
-        fait = subprocess.run(commande, capture_output=True, text=True, check=False)
-        assert fait.returncode == 0, fait.stderr
-    return dossier / "bin"
+    return environnement(tmp_path_factory.mktemp("outils"), verrou)
 
 
 @pytest.fixture(scope="session")

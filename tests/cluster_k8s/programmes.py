@@ -2,10 +2,24 @@
 
 import contextlib
 import subprocess
+import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
+
+
+def environnement(dossier: Path, verrou: Path) -> Path:
+    """Fait un environnement Python d’un verrou, empreintes exigées ; rend son dossier « bin »."""
+    uv, python = Path(sys.executable).with_name("uv"), dossier / "bin" / "python"
+    for commande in (
+        [uv, "venv", "--quiet", "--python", sys.executable, dossier],
+        [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou],
+    ):
+        fait = subprocess.run(commande, capture_output=True, text=True, check=False)
+        assert fait.returncode == 0, fait.stderr
+    return dossier / "bin"
 
 
 def attendre(adresse, programme, journal, limite_s=240):

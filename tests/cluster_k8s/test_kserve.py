@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,13 +11,12 @@ import pytest
 import yaml
 from mlops_demo import processus, service, simulation
 from mlops_demo.features import CATEGORIES, FEATURES, exemples
-from programmes import programme
+from programmes import environnement, programme
 
 pytestmark = pytest.mark.k8s
 
 RACINE = Path(__file__).resolve().parents[2]
 IMAGE = RACINE / "cluster_k8s" / "images" / "mlserver"
-BIN = Path(sys.executable).parent
 
 
 def lire(adresse, corps=None, limite_s=30):
@@ -35,16 +33,7 @@ def lire(adresse, corps=None, limite_s=30):
 @pytest.fixture(scope="module")
 def environnement_mlserver(tmp_path_factory):
     """L’environnement de l’image, fait de son verrou."""
-    dossier = tmp_path_factory.mktemp("mlserver")
-    uv, python = BIN / "uv", dossier / "bin" / "python"
-    verrou = IMAGE / "requirements.txt"
-    for commande in (
-        [uv, "venv", "--quiet", "--python", sys.executable, dossier],
-        [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou],
-    ):
-        fait = subprocess.run(commande, capture_output=True, text=True, check=False)
-        assert fait.returncode == 0, fait.stderr
-    return dossier / "bin"
+    return environnement(tmp_path_factory.mktemp("mlserver"), IMAGE / "requirements.txt")
 
 
 @pytest.fixture(scope="module")
