@@ -108,30 +108,59 @@ def transaction() -> Iterator[sa.Connection]:
 
 @contextmanager
 def _connexion() -> Iterator[sa.Connection]:
-    adresse = sa.make_url(url())
     try:
         connexion = moteur().connect()
     except sa.exc.OperationalError as erreur:
-        raise ErreurUtilisateur(
-            f"la base {adresse.render_as_string()} ne répond pas. Vérifiez qu’elle est lancée et "
-            "que DATABASE_URL est juste, ou retirez cette variable pour la base embarquée. "
-            f"Réponse : {str(erreur.orig).strip()}"
-        ) from erreur
+        raise _injoignable(erreur.orig) from erreur
     with connexion:
         yield connexion
 
 
+def _injoignable(reponse: BaseException) -> ErreurUtilisateur:
+    return ErreurUtilisateur(
+        f"la base {sa.make_url(url()).render_as_string()} ne répond pas. Vérifiez qu’elle est "
+        "lancée et que DATABASE_URL est juste, ou retirez cette variable pour la base embarquée. "
+        f"Réponse : {str(reponse).strip()}"
+    )
+
+
 @contextmanager
 def transaction_en_bloc() -> Iterator[adbc.Connection]:
-    """Connexion ADBC (COPY binaire) dans une transaction : validée en entier, ou pas du tout."""
+    """Connexion ADBC (COPY binaire) dans une transaction : validée en entier, ou pas du tout.
+
+    Raises:
+        ErreurUtilisateur: si la base ne répond pas, s’arrête en route ou n’a plus de place.
+    """
     _preparee()
-    with _source_en_bloc().adbc_clone() as connexion:
+    try:
+        connexion = _source_en_bloc().adbc_clone()
+    except adbc.OperationalError as erreur:
+        raise _injoignable(erreur) from erreur
+    with connexion:
         try:
             yield connexion
-        except BaseException:
-            connexion.rollback()
+            connexion.commit()
+        except BaseException as erreur:
+            try:
+                connexion.rollback()
+            except adbc.Error:
+                raise ErreurUtilisateur(
+                    "la base s’est arrêtée en cours de route : ce qui était commencé est annulé, "
+                    "le reste est intact. Relancez-la, puis la même étape."
+                ) from erreur
+            if _disque_plein(erreur):
+                raise ErreurUtilisateur(
+                    "la base n’a plus de place sur son disque : rien n’a été gardé de ce qui était "
+                    "commencé, le reste est intact. Libérez de la place, puis relancez l’étape."
+                ) from erreur
             raise
-        connexion.commit()
+
+
+def _disque_plein(erreur: BaseException) -> bool:
+    """Vrai si Postgres n’a pas pu agrandir un fichier (code 53100, ou limite de taille)."""
+    if not isinstance(erreur, adbc.Error):
+        return False
+    return erreur.sqlstate == "53100" or "Check free disk space" in str(erreur)
 
 
 def executer(connexion: adbc.Connection, sql: str) -> None:

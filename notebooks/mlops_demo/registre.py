@@ -4,6 +4,8 @@ import functools
 import hashlib
 import logging
 import time
+import urllib.error
+import urllib.request
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version as version_du_paquet
@@ -29,6 +31,7 @@ from mlops_demo.configuration import (
 from mlops_demo.features import FEATURES
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+REPONSE_S = 10  # au-delà, un serveur MLflow est dit injoignable
 DEPENDANCES = [f"{p}=={version_du_paquet(p)}" for p in ("scikit-learn", "pandas", "numpy")]
 # MLflow enregistre au format skops, qui n’exécute aucun code à la lecture : il faut nommer un à
 # un les types de nos pipelines qu’il ne connaît pas.
@@ -56,11 +59,31 @@ class ModeleServi:
 
 @functools.cache
 def _client_pour(adresse: str) -> mlflow.MlflowClient:
+    if serveur_mlflow():
+        _exiger_le_serveur(adresse)
     return mlflow.MlflowClient(adresse)
 
 
+def _exiger_le_serveur(adresse: str) -> None:
+    """Vérifie qu’un serveur MLflow répond ; MLflow, lui, insisterait plusieurs minutes."""
+    try:
+        urllib.request.urlopen(f"{adresse.rstrip('/')}/health", timeout=REPONSE_S).close()
+    except urllib.error.HTTPError:
+        pass  # il répond
+    except OSError as erreur:
+        raise ErreurUtilisateur(
+            f"le serveur MLflow {adresse} ne répond pas ({erreur}) : rien n’a changé au registre. "
+            "Lancez-le, corrigez MLFLOW_TRACKING_URI, ou retirez cette variable pour que MLflow "
+            "écrive dans la base."
+        ) from erreur
+
+
 def client() -> mlflow.MlflowClient:
-    """Client du serveur ``MLFLOW_TRACKING_URI`` s’il est donné, sinon de la base elle-même."""
+    """Client du serveur ``MLFLOW_TRACKING_URI`` s’il est donné, sinon de la base elle-même.
+
+    Raises:
+        ErreurUtilisateur: au premier appel, si ce serveur ne répond pas.
+    """
     adresse = serveur_mlflow()
     if adresse is None:
         url = base.url_avec_schema(base.SCHEMA_MLFLOW)
@@ -112,6 +135,9 @@ def enregistrer_essai(
 
     Returns:
         L’identifiant de l’essai (``run_id``).
+
+    Raises:
+        ErreurUtilisateur: si les fichiers du modèle ne s’écrivent pas (disque plein, droits).
     """
     client()
     entree = exemples[FEATURES].head(200)
@@ -131,14 +157,24 @@ def enregistrer_essai(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # colonnes entières : il n’y en a pas
-            mlflow.sklearn.log_model(
-                pipeline,
-                name="modele",
-                signature=signature,
-                pip_requirements=DEPENDANCES,
-                skops_trusted_types=TYPES_ADMIS,
-                pyfunc_predict_fn="predict_proba",
-            )
+            try:
+                mlflow.sklearn.log_model(
+                    pipeline,
+                    name="modele",
+                    signature=signature,
+                    pip_requirements=DEPENDANCES,
+                    skops_trusted_types=TYPES_ADMIS,
+                    pyfunc_predict_fn="predict_proba",
+                )
+            except (OSError, MlflowException) as erreur:
+                cause = erreur.__cause__ or erreur  # skops enveloppe celle du disque
+                if not isinstance(cause, OSError):
+                    raise
+                raise ErreurUtilisateur(
+                    f"les fichiers du modèle « {nom} » ne s’écrivent pas ({cause}) : l’essai est "
+                    "noté en échec, aucune version n’est inscrite et le champion reste en service. "
+                    "Libérez de la place ou rendez le dossier accessible, puis relancez l’étape."
+                ) from erreur
     return essai.info.run_id
 
 
@@ -338,6 +374,11 @@ def mettre_en_service(
             f"la base s’est arrêtée pendant le changement vers la version {version} ; le journal "
             "ne l’a pas inscrit, et fait foi. Relancez la base, puis l’étape : l’alias sera remis "
             "d’accord avec lui."
+        ) from erreur
+    except MlflowException as erreur:
+        raise ErreurUtilisateur(
+            f"MLflow n’a pas pu mettre en service la version {version} ({erreur}) ; le journal ne "
+            "l’a pas inscrit, et fait foi. Vérifiez MLflow, puis relancez l’étape."
         ) from erreur
     except BaseException:
         if deplace:  # le journal n’a pas été validé : l’alias revient où il était

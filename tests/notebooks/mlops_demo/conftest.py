@@ -1,5 +1,7 @@
 """De quoi éprouver le service : un Postgres, un MLflow et un service que l’on peut tuer."""
 
+import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -15,8 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
+import pyarrow.parquet as pq
 import pytest
 from mlops_demo import base, entrainement, postgres, processus, registre
+from mlops_demo.configuration import dossier_donnees
 from mlops_demo.service_demande import EXEMPLE
 
 
@@ -28,6 +33,12 @@ def attendre(vrai: Callable[[], object], quoi: str, limite_s: float = 60) -> obj
             return valeur
         time.sleep(0.05)
     return pytest.fail(f"{quoi} : toujours pas au bout de {limite_s} s")
+
+
+@pytest.fixture(name="attendre")
+def _attendre() -> Callable:
+    """De quoi attendre, avec une limite."""
+    return attendre
 
 
 class Programme:
@@ -72,6 +83,18 @@ class Postgres(Programme):
         for nom, valeur in postgres.REGLAGES.items():
             commande += ["-c", f"{nom}={valeur}"]
         super().__init__(commande, dossier / "postgres.journal", **postgres._identite())
+
+    def tuer(self, recu: int = signal.SIGKILL) -> int | None:
+        """Tue aussi ses enfants : chacun a sa session, et finirait sa transaction."""
+        enfants = []
+        if self.processus is not None and self.processus.poll() is None:
+            enfants = psutil.Process(self.processus.pid).children(recursive=True)
+        code = super().tuer(recu)
+        for enfant in enfants:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                enfant.send_signal(signal.SIGKILL)
+        psutil.wait_procs(enfants, 30)
+        return code
 
     def lancer(self) -> None:
         """Lance le serveur, s’il ne tourne pas, et attend qu’il réponde."""
@@ -227,6 +250,19 @@ class Charge:
         """Attend que le service ait encore répondu tant de fois."""
         but = len(self.reponses) + reponses
         attendre(lambda: len(self.reponses) >= but, f"{reponses} réponses")
+
+
+@pytest.fixture(scope="session")
+def peu_de_donnees(tmp_path_factory) -> Path:
+    """Un dossier de données où il reste un vol sur huit, empreintes comprises."""
+    dossier = tmp_path_factory.mktemp("peu") / "data"
+    shutil.copytree(dossier_donnees(), dossier)
+    vols = pq.read_table(dossier / "flights.parquet")
+    pq.write_table(vols.take(list(range(0, len(vols), 8))), dossier / "flights.parquet")
+    noms = [ligne.split()[1] for ligne in (dossier / "SHA256SUMS").read_text().splitlines()]
+    sommes = [f"{hashlib.sha256((dossier / n).read_bytes()).hexdigest()}  {n}\n" for n in noms]
+    (dossier / "SHA256SUMS").write_text("".join(sommes))
+    return dossier
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,92 @@
 """Des pannes dans la boucle : ce qui a été perdu (rien), et ce que l’utilisateur a vu."""
 
+import resource
+import signal
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
-from mlops_demo import base, journal, registre
+import sqlalchemy as sa
+from mlflow.exceptions import MlflowException
+from mlops_demo import (
+    base,
+    canari,
+    contrat,
+    donnees,
+    entrainement,
+    journal,
+    livraison,
+    processus,
+    registre,
+    simulation,
+)
 from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.evaluation import mesurer
+from mlops_demo.features import etiquetes
 from mlops_demo.gate import juger
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def en_service():
+    """Champion d’après l’alias, puis d’après le journal."""
+    return registre.version_de(registre.CHAMPION), journal.champion()
+
+
+# --- Postgres s’arrête ---------------------------------------------------------------------
+
+
+def test_postgres_tue_pendant_le_chargement_ne_laisse_rien_a_moitie(
+    ailleurs, peu_de_donnees, monkeypatch
+):
+    monkeypatch.setenv("MLOPS_DONNEES", str(peu_de_donnees))
+    vraie = base.inserer
+
+    def tuer_puis_inserer(connexion, nom, table, **options):
+        if nom == "flights":
+            ailleurs.tuer()
+        vraie(connexion, nom, table, **options)
+
+    monkeypatch.setattr(base, "inserer", tuer_puis_inserer)
+    with pytest.raises(ErreurUtilisateur, match="la base s’est arrêtée en cours de route"):
+        donnees.charger()
+    # Tant qu’elle ne répond pas, le relancer le dit aussi.
+    with pytest.raises(ErreurUtilisateur, match="ne répond pas"):
+        donnees.charger()
+    monkeypatch.setattr(base, "inserer", vraie)
+    ailleurs.lancer()
+    assert base.lire("SELECT to_regclass('airlines') IS NULL AS oui")["oui"].all(), "une trace"
+    recues = [pq.read_metadata(peu_de_donnees / f"{t}.parquet").num_rows for t in contrat.TABLES]
+    assert [b.chargees + b.ecartees for b in donnees.charger()] == recues
+    assert (base.lire("SELECT count(*) AS n FROM chargements")["n"] == len(contrat.TABLES)).all()
+
+
+def beaucoup(n):
+    """Des vols et leurs probabilités, plus gros en base que 17 Mio."""
+    return pd.DataFrame({"flight_id": np.arange(1, n + 1)}), np.full(n, 0.25)
+
+
+def test_postgres_tue_pendant_que_l_on_note_des_predictions_n_en_garde_aucune(
+    ailleurs, monkeypatch
+):
+    campagne = simulation.ouvrir_campagne("panne")
+    vols, probas = beaucoup(5000)
+    vraie = base.inserer
+
+    def inserer_puis_tuer(*arguments, **options):
+        vraie(*arguments, **options)
+        ailleurs.tuer()  # écrites, pas validées
+
+    monkeypatch.setattr(base, "inserer", inserer_puis_tuer)
+    with pytest.raises(ErreurUtilisateur, match="Relancez-la, puis la même étape"):
+        simulation.enregistrer_predictions(campagne, vols, probas, 1)
+    monkeypatch.undo()
+    ailleurs.lancer()
+    assert simulation.predictions_de(campagne).empty, "ni moitié, ni doublon à la reprise"
+    simulation.enregistrer_predictions(campagne, vols, probas, 1)
+    assert len(simulation.predictions_de(campagne)) == 5000
 
 
 def test_postgres_tue_pendant_une_promotion_ne_perd_ni_journal_ni_champion(ailleurs, monkeypatch):
@@ -29,6 +109,135 @@ def test_postgres_tue_pendant_une_promotion_ne_perd_ni_journal_ni_champion(aille
     assert (registre.version_de(registre.CHAMPION), journal.champion()) == (1, 1)
     registre.mettre_en_service("promotion", 2, "2013-05-01", "reprise", attendu=1)
     assert (registre.version_de(registre.CHAMPION), journal.champion()) == (2, 2)
+
+
+# --- Le disque est plein -------------------------------------------------------------------
+
+
+@pytest.fixture
+def disque_plein(ailleurs):
+    """Le Postgres à part ne peut plus écrire de fichier de plus de 17 Mio."""
+    commande = ailleurs.commande
+    ailleurs.tuer(signal.SIGINT)  # un arrêt ordinaire : rien à rejouer sans place
+    ailleurs.commande = ["sh", "-c", 'ulimit -f 34816 && exec "$@"', "sh", *commande]
+    ailleurs.lancer()
+    base.oublier()
+    yield
+    ailleurs.tuer()
+    ailleurs.commande = commande
+    ailleurs.lancer()
+    base.oublier()
+
+
+def test_sans_place_la_base_refuse_un_lot_de_predictions_et_garde_le_reste(disque_plein):
+    campagne = simulation.ouvrir_campagne("disque")
+    simulation.enregistrer_predictions(campagne, *beaucoup(1000), 1)
+    with pytest.raises(ErreurUtilisateur, match="plus de place sur son disque"):
+        simulation.enregistrer_predictions(campagne, *beaucoup(400_000), 1)
+    assert len(simulation.predictions_de(campagne)) == 1000, "celles d’avant, et elles seules"
+    assert en_service() == (1, 1)
+
+
+def test_sans_place_pour_ses_fichiers_un_modele_n_entre_pas_au_registre(ailleurs, annee):
+    hiver, avant = annee[annee["flight_date"] < "2013-01-08"], en_service()
+    versions = registre.version_de(registre.CHALLENGER)
+    modele = entrainement.apprendre(entrainement.lineaire(), hiver)
+    _, dure = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, dure))
+    try:
+        with pytest.raises(ErreurUtilisateur, match="ne s’écrivent pas"):
+            registre.enregistrer_essai("sans place", modele, etiquetes(hiver), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (dure, dure))
+    (essai,) = registre.client().search_runs(
+        [registre.experience()], "tags.`mlflow.runName` = 'sans place'"
+    )
+    assert essai.info.status == "FAILED"
+    assert (registre.version_de(registre.CHALLENGER), en_service()) == (versions, avant)
+
+
+# --- MLflow et le registre -----------------------------------------------------------------
+
+
+def test_un_serveur_mlflow_injoignable_est_dit_tout_de_suite(ailleurs, monkeypatch):
+    avant = journal.tout()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{processus.port_libre()}")
+    with pytest.raises(ErreurUtilisateur, match=r"ne répond pas .* MLFLOW_TRACKING_URI"):
+        registre.mettre_en_service("promotion", 2, "2013-05-01", "panne", attendu=1)
+    monkeypatch.undo()
+    assert en_service() == (1, 1)
+    pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
+
+
+def test_une_panne_de_mlflow_pendant_une_promotion_se_repare_d_apres_le_journal(
+    ailleurs, monkeypatch
+):
+    client, vrai = registre.client(), registre.client().set_registered_model_alias
+
+    def deplacer_sans_repondre(*arguments):
+        vrai(*arguments)
+        raise MlflowException("la réponse s’est perdue")
+
+    monkeypatch.setattr(client, "set_registered_model_alias", deplacer_sans_repondre, raising=False)
+    with pytest.raises(ErreurUtilisateur, match="le journal ne l’a pas inscrit, et fait foi"):
+        registre.mettre_en_service("promotion", 2, "2013-05-01", "panne", attendu=1)
+    monkeypatch.undo()
+    assert en_service() == (2, 1), "l’alias a bougé : il est à remettre"
+    registre.accorder()
+    assert en_service() == (1, 1)
+
+
+def test_un_alias_deplace_a_la_main_fait_refuser_une_promotion(ailleurs):
+    avant = journal.tout()
+    registre.client().set_registered_model_alias(registre.nom_du_modele(), "champion", "2")
+    with pytest.raises(ErreurUtilisateur, match="quelqu’un l’a changé entre-temps"):
+        registre.mettre_en_service("promotion", 2, "2013-05-01", "course", attendu=1)
+    registre.accorder()
+    assert en_service() == (1, 1)
+    pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
+
+
+def test_une_horloge_qui_recule_ne_change_ni_le_champion_ni_le_retour(ailleurs):
+    registre.mettre_en_service("promotion", 2, "2013-05-01", "avant le recul", attendu=1)
+    with base.transaction() as connexion:  # l’horloge a reculé d’un an
+        connexion.execute(
+            sa.text(
+                "INSERT INTO journal (horodatage, date_simulee, auteur, action, version,"
+                " version_precedente, raison) VALUES (now() - interval '1 year', '2013-06-01',"
+                " 'essai', 'retour arrière', 1, 2, 'horloge reculée')"
+            )
+        )
+    registre.accorder()
+    assert en_service() == (1, 1), "le dernier écrit l’emporte, pas le plus tard daté"
+    registre.mettre_en_service("promotion", 2, "2013-07-01", "après", attendu=1)
+    assert registre.retour_arriere("horloge", "2013-07-02")[:2] == (2, 1)
+    faits = journal.tout()
+    assert faits["id"].is_monotonic_increasing
+    assert not faits["horodatage"].is_monotonic_increasing, "sinon ce test ne prouve rien"
+    delais = livraison.delais(faits, pd.Series(pd.to_datetime(["2000-01-01T00:00Z"])))
+    assert (delais > 0).all(), "aucun délai négatif"
+
+
+# --- Un mauvais modèle ---------------------------------------------------------------------
+
+
+def test_un_modele_d_une_autre_signature_n_est_pas_mis_en_service(ailleurs, annee):
+    """Inscrit à la main, il lit le retard au départ, que l’on ignore en prédisant."""
+    vols = etiquetes(annee[annee["flight_date"] < "2013-01-15"])
+    etranger = make_pipeline(StandardScaler(), LogisticRegression())
+    etranger.fit(pd.DataFrame({"dep_delay": vols["late"] * 60}), vols["late"].astype(int))
+    with registre.mlflow.start_run(experiment_id=registre.experience()) as essai:
+        registre.mlflow.sklearn.log_model(
+            etranger,
+            name="modele",
+            pip_requirements=registre.DEPENDANCES,
+            skops_trusted_types=registre.TYPES_ADMIS,
+        )
+    version = registre.inscrire_challenger(essai.info.run_id)
+    refus = canari.essayer(version, ailleurs.pipelines[1], vols)
+    assert not refus.accepte
+    assert "les fichiers ne jugent pas" in refus.motif
+    assert en_service() == (1, 1)
 
 
 def test_une_meilleure_auc_avec_une_pire_calibration_est_refusee():
