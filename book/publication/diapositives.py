@@ -36,8 +36,9 @@ CADRE = re.compile(r'<rect x="1" y="1" [^>]*rx="14" fill="#fff"[^>]*/>\n?')
 ECHELON = re.compile(r'<rect x="[\d.]+" y="([\d.]+)" [^>]*height="([\d.]+)" rx="22"')
 CLES = re.compile(r'<path d="M32 ([\d.]+)H[\d.]+" stroke="#d4dbe2"[^>]*/>.*(?=</svg>)', re.DOTALL)
 TOILE = re.compile(r'width="(\d+)" height="(\d+)" viewBox="0 0 \1 \2"')
-# Ce qu’un schéma laisse vide au bord, en unités de son dessin.
-MARGE, MARGE_LATERALE = 14, 20
+# Ce qu’un schéma laisse vide au bord, en unités de son dessin ; sur les côtés, l’anneau de ce qui
+# est nouveau déborde de sa boîte.
+MARGE, MARGE_LATERALE = 14, 8
 LEGENDE_DE_TABLEAU = re.compile(r"<caption>(.*?)</caption>", re.DOTALL)
 
 # Ce que disent reveal.js et sa vue de l’orateur : fichier, texte anglais, texte français.

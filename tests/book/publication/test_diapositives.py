@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup
 from publication.depot import RACINE, ErreurPublication, ecrire, lire_sommaire
 from publication.diapositives import GABARIT, construire_diapositives, recadrer
 from publication.plan import copie_executee
+from publication.schemas import schema
 from publication.temps import FICHIERS, ORDINAIRE
 
 REVEAL = RACINE / "book" / GABARIT / "reveal"
@@ -151,7 +152,7 @@ def test_schema_recadre():
     )
     # Alors il ne garde que son dessin, qui prend toute la place
     assert recadrer(schema) == (
-        '<svg width="1240" height="662" viewBox="20 62 1240 662">'
+        '<svg width="1264" height="662" viewBox="8 62 1264 662">'
         '<rect x="32" y="16" width="300" height="44" rx="22" fill="#1d2530"/>'
         '<g id="noeud"/></svg>'
     )
@@ -205,3 +206,16 @@ def test_marques_des_vrais_notebooks(page):
         if cellule.metadata.slideshow.slide_type == "notes":
             assert cellule.metadata.tags == ["remove-cell"], f"{cellule.id} paraîtrait au livre."
         assert len(cellule.metadata.slideshow.get("titre", "")) <= 60, f"{cellule.id} : trop long."
+
+
+@pytest.mark.parametrize("niveau", range(5))
+def test_un_schema_recadre_garde_ses_boites_entieres(niveau):
+    # Étant donné le schéma d’un niveau, quand on le recadre pour l’écran
+    dessin = recadrer(schema("niveaux", niveau=niveau).svg)
+    gauche, _, large, _ = map(float, re.search(r'viewBox="([^"]+)"', dessin)[1].split())
+    # Alors chaque boîte y tient, avec l’anneau de ce qui est nouveau
+    boites = re.findall(r'<rect x="([\d.-]+)"[^>]*? width="([\d.]+)"', dessin)
+    bords = [(float(x), float(x) + float(w)) for x, w in boites if float(w) > 100]
+    assert bords, "Le schéma n’a pas de boîte."
+    assert gauche <= min(debut for debut, _ in bords)
+    assert max(fin for _, fin in bords) <= gauche + large
