@@ -6,7 +6,7 @@
 MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do command -v $$p > /dev/null && echo $$p && break; done)
 VENV := .venv/bin/python
-VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in) \
+VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements.in mlflow/requirements.in artefacts/requirements.in) \
 	cluster_k8s/pipelines/requirements.in
 
 # Deux suites de tests à la fois : tests/conftest.py dit lesquelles.

@@ -34,8 +34,10 @@ SECRET_ADMIN = {
     "superset": "mot_de_passe_superset_admin",
     "grafana": "mot_de_passe_grafana",
 }
+OUTILS = (*SECRET_ADMIN, "artefacts")
 # Le volume que chaque secret ouvre, quand ce n’est pas celui de Postgres.
 GARDE = {
+    "cle_artefacts": "artefacts",
     "cle_evidently": "evidently",
     "mot_de_passe_grafana": "grafana",
 }
@@ -80,10 +82,15 @@ def profils(valeurs: dict[str, str]) -> list[str]:
         Probleme: si l’un d’eux est inconnu.
     """
     demandes = [p.strip() for p in valeurs["COMPOSE_PROFILES"].split(",") if p.strip()]
-    if inconnus := sorted(set(demandes) - set(SECRET_ADMIN)):
+    if inconnus := sorted(set(demandes) - set(OUTILS)):
         raise Probleme(
             f"COMPOSE_PROFILES nomme un outil inconnu ({', '.join(inconnus)}) : les outils en plus "
-            f"sont {', '.join(SECRET_ADMIN)} ; corrigez local/.env."
+            f"sont {', '.join(OUTILS)} ; corrigez local/.env."
+        )
+    if ("artefacts" in demandes) != valeurs["ARTEFACTS"].startswith("s3://"):
+        raise Probleme(
+            "L’outil « artefacts » et ARTEFACTS=s3://modeles vont ensemble : mettez les deux dans "
+            "local/.env, ou aucun."
         )
     return demandes
 
@@ -233,7 +240,7 @@ def verifier() -> None:
         lambda: verifier_memoire(infos, int(valeurs["PARTICIPANTS"])),
         lambda: verifier_disque(infos),
     ]
-    absents = {f"PORT_{outil.upper()}" for outil in SECRET_ADMIN} - {
+    absents = {f"PORT_{outil.upper()}" for outil in OUTILS} - {
         f"PORT_{outil.upper()}" for outil in profils(valeurs)
     }
     for nom, valeur in valeurs.items():
@@ -394,7 +401,7 @@ def annoncer() -> None:
     print(f"Prometheus : http://{adresse}:{valeurs['PORT_PROMETHEUS']}")
     print(f"Evidently  : http://{adresse}:{valeurs['PORT_EVIDENTLY']}")
     print(f"Postgres   : {adresse}:{valeurs['PORT_POSTGRES']}")
-    for profil in profils(valeurs):
+    for profil in filter(SECRET_ADMIN.get, profils(valeurs)):
         port = valeurs[f"PORT_{profil.upper()}"]
         secret = f"local/secrets/{SECRET_ADMIN[profil]}"
         print(f"{profil.capitalize():10} : http://{adresse}:{port} (compte admin, {secret})")
@@ -414,8 +421,7 @@ def environnement_swarm(valeurs: dict[str, str]) -> dict[str, str]:
     """« docker stack » ne lit ni .env ni les profils, et une configuration ne change que de nom."""
     outils = sorted((*LOCAL.glob("prometheus/*"), *LOCAL.glob("grafana/**/*.*")))
     repliques_voulues = {
-        f"REPLIQUES_{outil.upper()}": "1" if outil in profils(valeurs) else "0"
-        for outil in SECRET_ADMIN
+        f"REPLIQUES_{outil.upper()}": "1" if outil in profils(valeurs) else "0" for outil in OUTILS
     }
     return {
         **os.environ,
