@@ -1,7 +1,8 @@
 """La page « État du livre » : ce qui l’a fait, en combien de temps, et ce que valent ses pages.
 
 Aucun de ses nombres n’est écrit à la main : les versions viennent de l’environnement, les durées
-des relevés d’exécution, les notes du fichier que fait « make mesures ».
+des relevés d’exécution, les notes du fichier que fait « make mesures », les tailles des outils de
+celui que fait « make test-local ».
 """
 
 import json
@@ -15,6 +16,7 @@ from publication.plan import lire_releve
 from publication.tableaux import Tableau, tableau
 
 MESURES = RACINE / "book" / "mesures.json"
+MESURES_LOCAL = RACINE / "book" / "mesures_local.json"
 # Ce qui fait le livre, puis ce qui fait la démonstration.
 PAQUETS = (
     *("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "papermill", "nbconvert"),
@@ -92,6 +94,25 @@ def notes() -> Tableau:
     }
     legende = f"Les notes de Lighthouse, sur 100, médianes de {mesures['passages']} passages"
     return tableau(lignes, titres, legende, nom="tab-lighthouse")
+
+
+def outils_locaux() -> Tableau:
+    """Donne la taille de l’image et la mémoire au repos de chaque outil de local/."""
+    mesures = json.loads(MESURES_LOCAL.read_text(encoding="utf-8"))
+    lignes = [
+        {
+            "outil": outil,
+            "image": f"{vu['image']} ({vu['taille_mo']} Mo)",
+            "memoire": f"{vu['memoire_mo']} Mo",
+        }
+        for outil, vu in mesures["outils"].items()
+    ]
+    titres = {"outil": "Outil", "image": "Image et sa taille", "memoire": "Mémoire au repos"}
+    legende = (
+        f"Les outils de local/, mesurés le {mesures['date']} sur le commit {mesures['commit']} "
+        f"({mesures['coeurs']} cœurs)"
+    )
+    return tableau(lignes, titres, legende, nom="tab-outils-locaux")
 
 
 def lire_mesures() -> dict[str, Any]:

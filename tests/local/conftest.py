@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 import requests
 import websocket
+from publication.depot import ecrire_json
 
 RACINE = Path(__file__).resolve().parents[2]
 PROJET = "mlops-essai"
@@ -54,7 +56,7 @@ class Pile:
 
     def __init__(self, dossier, **reglages):
         self.dossier, self.local = dossier, dossier / "local"
-        self.reglages = dict(reglages)
+        self.reglages, self.mesures = dict(reglages), {}
         modele = (self.local / ".env.exemple").read_text(encoding="utf-8")
         for nom in re.findall(r"^(PORT_\w+)=", modele, re.MULTILINE):
             self.reglages[nom] = str(port_libre())
@@ -100,6 +102,42 @@ class Pile:
         hub = self.lancer("docker", "ps", "--all", "--quiet", "--filter", nom).stdout.split()
         vu = self.lancer("docker", "logs", "--tail", "30", hub[0])
         return vu.stdout + vu.stderr
+
+    def relever(self):
+        """Note ce que prend chaque outil en marche : sa mémoire, et la taille de son image."""
+        vus = json.loads(
+            self.lancer("docker", "inspect", *self.compose("ps", "--quiet").split()).stdout
+        )
+        stats = self.lancer(
+            *("docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}"),
+            *(conteneur["Id"] for conteneur in vus),
+        ).stdout.split("\n")
+        memoire = {nom: usage for nom, _, usage in (ligne.partition(" ") for ligne in stats)}
+        for conteneur in vus:
+            nombre, unite = re.match(r"([\d.]+)(\w+)", memoire[conteneur["Name"][1:]]).groups()
+            image = json.loads(
+                self.lancer("docker", "image", "inspect", conteneur["Image"]).stdout
+            )[0]
+            self.mesures[conteneur["Config"]["Labels"]["com.docker.compose.service"]] = {
+                "image": conteneur["Config"]["Image"]
+                .removeprefix(f"{PROJET}/")
+                .removesuffix(":local"),
+                "taille_mo": round(image["Size"] / 1e6),
+                "memoire_mo": round(
+                    float(nombre) * {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[unite] / 1e6
+                ),
+            }
+
+    def publier(self, fichier):
+        """Écrit ce qui a été relevé, et d’où cela vient."""
+        commit = self.lancer("git", "describe", "--always", "--dirty=+modifié", cwd=RACINE)
+        provenance = {
+            "date": datetime.now(UTC).strftime("%d/%m/%Y"),
+            "commit": commit.stdout.strip(),
+            "coeurs": os.cpu_count(),
+            "charge": round(os.getloadavg()[0], 1),
+        }
+        ecrire_json(fichier, {**provenance, "outils": dict(sorted(self.mesures.items()))})
 
     def secret(self, nom):
         """Un secret, tel que l’administrateur le lit."""
@@ -318,7 +356,9 @@ def pile(moteur, fabriquer_pile):
     pile.sortie_de_up = lance.stdout + lance.stderr
     try:
         assert lance.returncode == 0, pile.sortie_de_up[-6000:]
+        pile.relever()
         yield pile
+        pile.publier(RACINE / "_build" / "mesures_local.json")
     finally:
         pile.make("down", "DATA=1", limite_s=180)
 

@@ -53,6 +53,7 @@ def airflow(pile):
     jeton = session.post(f"{pile.adresse('airflow')}/auth/token", json=compte, timeout=60)
     assert jeton.ok, jeton.text
     session.headers["Authorization"] = f"Bearer {jeton.json()['access_token']}"
+    pile.relever()
     yield session
     # Arrêté, il laisse la machine aux tests suivants.
     pile.compose("--profile", "airflow", "stop", *services)

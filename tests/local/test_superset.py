@@ -67,6 +67,7 @@ def superset(pile):
     session.headers["Authorization"] = f"Bearer {entree.json()['access_token']}"
     jeton = session.get(f"{adresse}/api/v1/security/csrf_token/", timeout=30).json()["result"]
     session.headers["X-CSRFToken"] = jeton
+    pile.relever()
     yield session
     pile.compose("--profile", "superset", "stop", "superset")
 

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import yaml
 from publication import etat
 from publication.depot import RACINE, ErreurPublication, lire_sommaire
 from publication.mesures import APPAREILS, SORTES
@@ -26,6 +27,21 @@ def test_les_mesures_disent_avec_quoi_elles_sont_faites():
     # Alors les mesures publiées ont été faites avec elles
     for nom, paquet in (("Lighthouse", "lighthouse"), ("axe-core", "axe-core")):
         assert MESURES["outils"][nom] == paquets[paquet], "Relancez « make mesures »."
+
+
+def test_chaque_outil_de_local_est_mesure():
+    # Étant donné les outils que Compose lance et qui restent en marche, Grafana excepté : aucun
+    # registre joignable n’en donne l’image
+    commun = yaml.safe_load((RACINE / "local" / "common.yaml").read_text(encoding="utf-8"))
+    outils = set(commun["services"]) - {"preparation", "grafana"}
+    # Alors la page donne la taille de son image et sa mémoire
+    mesures = json.loads(etat.MESURES_LOCAL.read_text(encoding="utf-8"))["outils"]
+    assert set(mesures) == outils, "relancez « make test-local », puis copiez ses mesures"
+    assert all(vu["taille_mo"] > 0 and vu["memoire_mo"] > 0 for vu in mesures.values())
+    assert all(
+        f"{vu['memoire_mo']} Mo" in str(etat.outils_locaux()._repr_html_())
+        for vu in mesures.values()
+    )
 
 
 def test_la_page_s_execute_apres_toutes_les_autres():
