@@ -38,10 +38,9 @@ def test_chaque_outil_de_local_est_mesure():
     mesures = json.loads(etat.MESURES_LOCAL.read_text(encoding="utf-8"))["outils"]
     assert set(mesures) == outils, "relancez « make test-local », puis copiez ses mesures"
     assert all(vu["taille_mo"] > 0 and vu["memoire_mo"] > 0 for vu in mesures.values())
-    assert all(
-        f"{vu['memoire_mo']} Mo" in str(etat.outils_locaux()._repr_html_())
-        for vu in mesures.values()
-    )
+    page = etat.outils_locaux()._repr_markdown_().replace("\xa0", " ").replace("\u202f", " ")
+    for outil, vu in mesures.items():
+        assert f"| {outil} | {vu['image']} ({vu['taille_mo']} Mo) | {vu['memoire_mo']} Mo |" in page
 
 
 def test_la_page_s_execute_apres_toutes_les_autres():
