@@ -18,6 +18,7 @@ from mlops_demo.textes import nombre
 
 JOURS_D_UN_MOIS = 20  # en dessous, le contrat juge le lot avec ses bornes « court »
 EXEMPLES_PAR_MOTIF = 3
+LIGNES_D_UN_GROS_LOT = 100  # en dessous, une colonne toute vide peut être un hasard
 
 
 @dataclass
@@ -440,9 +441,23 @@ def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
             ecrites = " à ".join(_court(v) for v in valeurs)
             attendu = f"attendu entre {_court(mini)} et {_court(maxi)}"
             refus.append(f"{nom} : {ecrites}{unite}, {attendu}")
+    refus += _colonnes_vides(connexion, table)
     if not refus:
         return []
     return refus + _motifs_de_ligne(connexion)
+
+
+def _colonnes_vides(connexion: adbc.Connection, table: str) -> list[str]:
+    """Les colonnes dont un lot assez gros n’a aucune valeur, alors que la table en a."""
+    noms = contrat.contrat(table)["colonnes"]
+    compter = ", ".join(f'count("{c}") AS "{c}"' for c in noms)
+    lot, deja = (
+        base.lire(f"SELECT count(*) AS lignes, {compter} FROM {t}", connexion=connexion).iloc[0]
+        for t in ("jugement", table)
+    )
+    if lot["lignes"] < LIGNES_D_UN_GROS_LOT:
+        return []
+    return [f"{c} : aucune valeur dans tout le lot" for c in noms if lot[c] == 0 < deja[c]]
 
 
 def _motifs_de_ligne(connexion: adbc.Connection) -> list[str]:
@@ -486,7 +501,8 @@ def _accepter(connexion: adbc.Connection, table: str, recues: int) -> Bilan:
     base.executer(
         connexion, f"UPDATE chargements SET lignes_chargees = {chargees} WHERE id = {numero}"
     )
-    features.construire(connexion)
+    if chargees:
+        features.construire(connexion)
     motifs = _motifs_de_ligne(connexion)
     return Bilan(table, "accepté", recues, chargees, ecartees, deja, motifs)
 

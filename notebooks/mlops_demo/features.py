@@ -66,12 +66,25 @@ def requete() -> str:
 
 
 def construire(connexion: adbc.Connection) -> None:
-    """Calcule les variables des vols qui n’en ont pas encore (dans la transaction donnée)."""
+    """Calcule les variables des vols (dans la transaction donnée).
+
+    Celles qui existent sont comparées à un nouveau calcul : un lot arrivé en retard change aussi
+    des vols déjà là, ceux du lendemain (la veille) ou de la même heure (la météo).
+    """
     existe = base.lire("SELECT to_regclass('features') IS NOT NULL AS oui", connexion=connexion)
     if existe["oui"].iloc[0]:
-        dernier = base.lire("SELECT max(flight_id) AS id FROM features", connexion=connexion)
-        nouveaux = requete().replace("$1", str(int(dernier["id"].iloc[0])))
-        base.executer(connexion, f"INSERT INTO features {nouveaux}")
+        calcul = requete().replace("$1", "0")
+        base.executer(connexion, f"CREATE TEMP TABLE recalcul ON COMMIT DROP AS {calcul}")
+        base.executer(
+            connexion,
+            "DELETE FROM features AS f USING recalcul AS r"
+            " WHERE r.flight_id = f.flight_id AND f IS DISTINCT FROM r",
+        )
+        base.executer(
+            connexion,
+            "INSERT INTO features SELECT r.* FROM recalcul AS r WHERE NOT EXISTS"
+            " (SELECT 1 FROM features AS f WHERE f.flight_id = r.flight_id)",
+        )
         return
     base.executer(connexion, f"CREATE TABLE features AS {requete().replace('$1', '0')}")
     obligatoires = ["flight_date", *CATEGORIES]

@@ -1,0 +1,67 @@
+"""Un lot en retard, en désordre, hostile : rien de perdu, rien d’abîmé, une raison donnée."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlops_demo import base, contrat, donnees
+
+
+def _vols_du(jour):
+    colonnes = ", ".join(contrat.schema_arrow("flights").names)
+    return base.lire(f"SELECT {colonnes} FROM flights WHERE flight_date = $1::date", jour)
+
+
+def test_en_retard_ou_en_desordre_les_memes_lots_donnent_les_memes_variables(demo):
+    """Le 31 arrive avant le 30, et la météo du 30 après les deux."""
+    temoin = (
+        "SELECT v.carrier, v.flight, v.time_hour, x.* FROM features AS x JOIN flights AS v"
+        " USING (flight_id) WHERE v.flight_date >= '2013-12-30' ORDER BY 3, 1, 2"
+    )
+    du_30 = "time_hour BETWEEN '2013-12-30 00:00Z' AND '2013-12-30 23:00Z'"
+    avant = base.lire(temoin).drop(columns="flight_id")
+    lots = [(_vols_du(jour), "flights") for jour in ("2013-12-31", "2013-12-30")]
+    lots.append((base.lire(f"SELECT * FROM weather WHERE {du_30}"), "weather"))
+    with base.transaction() as connexion:
+        for ordre in (
+            "DELETE FROM features WHERE flight_date >= '2013-12-30'",
+            "DELETE FROM flights WHERE flight_date >= '2013-12-30'",
+            f"DELETE FROM weather WHERE {du_30}",
+        ):
+            assert connexion.exec_driver_sql(ordre).rowcount > 0
+    for lot, table in lots:
+        bilan = donnees.recevoir(lot, table)
+        assert (bilan.decision, bilan.chargees) == ("accepté", len(lot)), bilan.motifs
+    pd.testing.assert_frame_equal(base.lire(temoin).drop(columns="flight_id"), avant)
+
+
+HOSTILES = {
+    "une formule de tableur": (lambda d: d.assign(tailnum="=cmd|' /C calc'!A0"), "tailnum"),
+    "aucune étiquette": (lambda d: d.assign(arr_delay=np.nan), "retard connu"),
+    "une étiquette infinie sur dix": (
+        lambda d: d.assign(arr_delay=d["arr_delay"].mask(np.arange(len(d)) % 10 == 0, np.inf)),
+        "arr_delay illisible",
+    ),
+    "des immatriculations toutes vides": (
+        lambda d: d.assign(tailnum=None),
+        "tailnum : aucune valeur dans tout le lot",
+    ),
+}
+
+
+@pytest.mark.parametrize("nom", HOSTILES)
+def test_un_jour_hostile_est_refuse_et_n_ajoute_rien(demo, nom):
+    deformer, motif = HOSTILES[nom]
+    avant = base.lire("SELECT count(*) AS n FROM flights")["n"].iloc[0]
+    bilan = donnees.recevoir(deformer(_vols_du("2013-03-05")))
+    assert (bilan.decision, bilan.chargees) == ("refusé", 0)
+    assert any(motif in m for m in bilan.motifs), bilan.motifs
+    assert base.lire("SELECT count(*) AS n FROM flights")["n"].iloc[0] == avant
+
+
+def test_une_meteo_sans_une_seule_temperature_est_refusee(demo):
+    releves = base.lire("SELECT * FROM weather WHERE time_hour < '2013-02-01'")
+    bilan = donnees.recevoir(releves.assign(temp=np.nan, dewp=np.nan), "weather")
+    vides = {m for m in bilan.motifs if m.endswith("aucune valeur dans tout le lot")}
+    assert (bilan.decision, len(vides)) == ("refusé", 2), bilan.motifs
+    peu = releves.head(99).assign(temp=np.nan, dewp=np.nan)
+    assert not any("aucune valeur" in m for m in donnees.recevoir(peu, "weather").motifs)
