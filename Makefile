@@ -10,7 +10,7 @@ VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements
 	cluster_k8s/pipelines/requirements.in
 
 # Deux suites de tests à la fois : tests/conftest.py dit lesquelles.
-DE_FRONT := --numprocesses 2 --dist loadgroup
+DE_FRONT := --numprocesses 2 --dist loadscope
 
 .DEFAULT_GOAL := aide
 .PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock audit bench mesures clean check up swarm down test-local k8s-check test-k8s

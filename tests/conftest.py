@@ -7,21 +7,31 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 RACINE = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items):
-    """Range les tests en deux suites, que « make test » joue de front, chacune dans l’ordre.
-
-    D’un côté le livre, précédé du ML Test Score dont il relit le rapport, et les pipelines de
-    Kubeflow, longs eux aussi ; de l’autre tout le reste. Rien ne passe d’une suite à l’autre.
-    """
+    """Le ML Test Score d’abord : le livre, que d’autres tests construisent, relit son rapport."""
     items.sort(key=lambda item: item.get_closest_marker("ml_test_score") is None)
-    longs = [RACINE / "tests" / d for d in ("book", "ml_test_score", "cluster_k8s/pipelines")]
-    for item in items:
-        long = any(item.path.is_relative_to(dossier) for dossier in longs)
-        item.add_marker(pytest.mark.xdist_group("longs" if long else "autres"))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Range les tests en deux suites, que « make test » joue de front, chacune dans l’ordre."""
+    return DeuxSuites(config, log)
+
+
+class DeuxSuites(LoadScopeScheduling):
+    """D’un côté le livre, le ML Test Score et les pipelines, longs ; de l’autre tout le reste.
+
+    Aucune mise en place ne sert aux deux : rien n’est fait deux fois, hors un Postgres à chacune.
+    """
+
+    LONGS = ("tests/book/", "tests/ml_test_score/", "tests/cluster_k8s/pipelines/")
+
+    def _split_scope(self, nodeid):
+        return "longs" if nodeid.startswith(self.LONGS) else "autres"
 
 
 @pytest.fixture(scope="session")
