@@ -263,10 +263,12 @@ def test_toutes_les_icones_sont_dans_les_polices(livre):
         page = BeautifulSoup((livre / nom).read_text(encoding="utf-8"), "html.parser")
         for icone in page.select('[class*="fa-"]'):
             signes = [
-                re.search(rf'\.{re.escape(classe)}:before[^{{]*{{content:"\\([0-9a-f]+)"', style)
+                re.search(
+                    rf'\.{re.escape(classe)}:before[^{{]*{{content:"([\ue000-\uf8ff])"', style
+                )
                 for classe in icone["class"]
             ]
-            codes = [int(signe[1], 16) for signe in signes if signe]
+            codes = [ord(signe[1]) for signe in signes if signe]
             assert codes, f"{icone['class']} n’a pas de signe."
             assert set(codes) <= dessinees, f"{icone['class']} n’est pas dans les polices."
 
