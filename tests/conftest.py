@@ -23,12 +23,17 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 class DeuxSuites(LoadScopeScheduling):
-    """D’un côté le livre, le ML Test Score et les pipelines, longs ; de l’autre tout le reste.
+    """D’un côté livre, ML Test Score, pipelines et notebooks exécutés ; de l’autre tout le reste.
 
     Aucune mise en place ne sert aux deux : rien n’est fait deux fois, hors un Postgres à chacune.
     """
 
-    LONGS = ("tests/book/", "tests/ml_test_score/", "tests/cluster_k8s/pipelines/")
+    LONGS = (
+        "tests/book/",
+        "tests/ml_test_score/",
+        "tests/cluster_k8s/pipelines/",
+        "tests/notebooks/test_execution.py",
+    )
 
     def _split_scope(self, nodeid):
         return "longs" if nodeid.startswith(self.LONGS) else "autres"
