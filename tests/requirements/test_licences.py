@@ -53,7 +53,7 @@ def test_chaque_paquet_d_une_image_a_une_licence_acceptee(verrou):
     refusees = [expression for expression in releve if not licences.acceptee(expression)]
     assert refusees == []
     lignes = re.findall(r"^(\w\S*==.*?) \\$", verrou.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(lignes) > 50, "le verrou n’a pas été lu"
+    assert lignes, "le verrou n’a pas été lu"
     exigences = [Requirement(ligne) for ligne in lignes]
     installes = {
         canonicalize_name(e.name) for e in exigences if not e.marker or e.marker.evaluate(LINUX)
