@@ -159,6 +159,13 @@ def test_aucune_demande_ne_sort(visiter, adresses, protocole, nom):
     assert visite.erreurs == [], "La console du navigateur signale une erreur."
 
 
+@pytest.mark.parametrize("nom", PAGES)
+def test_chaque_page_nomme_son_icone(livre, nom):
+    """Sans quoi le navigateur en demande une à la racine du site, où il n’y en a pas."""
+    page = BeautifulSoup((livre / nom).read_text(encoding="utf-8"), "html.parser")
+    assert page.select_one('link[rel~="icon"]'), nom
+
+
 def test_rapports_hors_ligne(navigateur, livre):
     # Quand on ouvre chaque rapport complet
     for rapport in sorted((livre / "rapports").glob("*.html")):
