@@ -156,7 +156,7 @@ ACCUEIL = """<!DOCTYPE html>
   <head>
     <meta charset="utf-8">
     <title>{titre}</title>
-    <link rel="icon" href="_static/favicon.svg">
+    <link rel="icon" href="data:,">
     <meta http-equiv="refresh" content="0; url={page}">{balises}
   </head>
   <body><p><a href="{page}">{titre}</a></p></body>
