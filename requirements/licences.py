@@ -1,9 +1,9 @@
 """Liste la licence de chaque paquet installé, et refuse celles que le projet n’accepte pas.
 
-``.venv/bin/python requirements/licences.py`` en écrit le tableau. Lancé par le Python d’une image,
-il écrit celui de l’image : ``licences_images.json`` garde ce qui y a été relevé. La licence est
-celle que le paquet déclare : son expression SPDX, sinon ses « classifiers », sinon la première
-ligne du champ.
+``.venv/bin/python requirements/licences.py`` en écrit le tableau. Lancé avec ``--image`` par le
+Python d’une image, il écrit celui de l’image : ``licences_images.json`` garde ce qui y a été
+relevé. La licence est celle que le paquet déclare : son expression SPDX, sinon ses
+« classifiers », sinon la première ligne du champ.
 """
 
 import re
@@ -14,26 +14,13 @@ from importlib.metadata import Distribution, distributions
 # importe ces paquets sans les modifier ni les redistribuer dans le sien.
 ACCEPTEES = {
     *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python"),
-    *(
-        "Artistic-1.0-Perl",
-        "LGPL",
-        "LGPL-2.1",
-        "LGPL-2.1-or-later",
-        "LGPL-3.0-or-later",
-        "Unlicense",
-    ),
-    *(
-        "ISC",
-        "LGPL-3.0-only",
-        "MIT",
-        "MIT-0",
-        "MIT-CMU",
-        "MPL-2.0",
-        "PSF-2.0",
-        "TCL",
-        "ZPL-2.1",
-        "Zlib",
-    ),
+    *("ISC", "LGPL-3.0-only", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "TCL", "ZPL-2.1"),
+    "Zlib",
+}
+# Dans une image seulement : un outil à part (Superset, Airflow), que le projet n’importe pas.
+DES_IMAGES = {
+    *("Artistic-1.0-Perl", "LGPL", "LGPL-2.1", "LGPL-2.1-or-later", "LGPL-3.0-or-later"),
+    "Unlicense",
 }
 # Ce que des paquets écrivent à la place d’un identifiant SPDX.
 SYNONYMES = {
@@ -87,10 +74,11 @@ def licence(paquet: Distribution) -> str:
     return " AND ".join(SYNONYMES.get(nom, nom) for nom in noms) or "inconnue"
 
 
-def acceptee(expression: str) -> bool:
+def acceptee(expression: str, *, image: bool = False) -> bool:
     """Dit si chaque licence d’un « AND », ou l’une au moins d’un « OR », est acceptée."""
+    acceptees = ACCEPTEES | DES_IMAGES if image else ACCEPTEES
     choix = re.split(r"\s+OR\s+", expression.replace("(", "").replace(")", ""))
-    return any(set(re.split(r"\s+AND\s+", partie)) <= ACCEPTEES for partie in choix)
+    return any(set(re.split(r"\s+AND\s+", partie)) <= acceptees for partie in choix)
 
 
 def relever() -> dict[str, tuple[str, str]]:
@@ -102,10 +90,10 @@ def relever() -> dict[str, tuple[str, str]]:
 def principal() -> int:
     """Écrit le tableau ; rend 1 si une licence est refusée."""
     print("| Paquet | Version | Licence |\n|---|---|---|")
-    releve = relever()
+    releve, image = relever(), "--image" in sys.argv[1:]
     for nom, (version, expression) in releve.items():
         print(f"| {nom} | {version} | {expression} |")
-    refusees = [f"{nom} ({e})" for nom, (_, e) in releve.items() if not acceptee(e)]
+    refusees = [f"{nom} ({e})" for nom, (_, e) in releve.items() if not acceptee(e, image=image)]
     if refusees:
         print(f"Licences refusées ou inconnues : {', '.join(refusees)}", file=sys.stderr)
     return 1 if refusees else 0
