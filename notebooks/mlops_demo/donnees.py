@@ -451,13 +451,17 @@ def _colonnes_vides(connexion: adbc.Connection, table: str) -> list[str]:
     """Les colonnes dont un lot assez gros n’a aucune valeur, alors que la table en a."""
     noms = contrat.contrat(table)["colonnes"]
     compter = ", ".join(f'count("{c}") AS "{c}"' for c in noms)
-    lot, deja = (
-        base.lire(f"SELECT count(*) AS lignes, {compter} FROM {t}", connexion=connexion).iloc[0]
-        for t in ("jugement", table)
-    )
-    if lot["lignes"] < LIGNES_D_UN_GROS_LOT:
+
+    def valeurs(source: str) -> pd.Series:
+        sql = f"SELECT count(*) AS lignes, {compter} FROM {source}"
+        return base.lire(sql, connexion=connexion).iloc[0]
+
+    lot = valeurs("jugement")
+    vides = [c for c in noms if lot[c] == 0]
+    if not vides or lot["lignes"] < LIGNES_D_UN_GROS_LOT:
         return []
-    return [f"{c} : aucune valeur dans tout le lot" for c in noms if lot[c] == 0 < deja[c]]
+    deja = valeurs(table)
+    return [f"{c} : aucune valeur dans tout le lot" for c in vides if deja[c]]
 
 
 def _motifs_de_ligne(connexion: adbc.Connection) -> list[str]:

@@ -61,7 +61,7 @@ def libelle(colonne: str) -> str:
 
 
 def requete() -> str:
-    """Le SQL qui calcule les variables des vols d’identifiant supérieur à ``$1``."""
+    """Le SQL qui calcule les variables des vols."""
     return Path(__file__).with_name("features.sql").read_text(encoding="utf-8")
 
 
@@ -73,8 +73,7 @@ def construire(connexion: adbc.Connection) -> None:
     """
     existe = base.lire("SELECT to_regclass('features') IS NOT NULL AS oui", connexion=connexion)
     if existe["oui"].iloc[0]:
-        calcul = requete().replace("$1", "0")
-        base.executer(connexion, f"CREATE TEMP TABLE recalcul ON COMMIT DROP AS {calcul}")
+        base.executer(connexion, f"CREATE TEMP TABLE recalcul ON COMMIT DROP AS {requete()}")
         base.executer(
             connexion,
             "DELETE FROM features AS f USING recalcul AS r"
@@ -86,7 +85,7 @@ def construire(connexion: adbc.Connection) -> None:
             " (SELECT 1 FROM features AS f WHERE f.flight_id = r.flight_id)",
         )
         return
-    base.executer(connexion, f"CREATE TABLE features AS {requete().replace('$1', '0')}")
+    base.executer(connexion, f"CREATE TABLE features AS {requete()}")
     obligatoires = ["flight_date", *CATEGORIES]
     base.executer(
         connexion,

@@ -25,4 +25,3 @@ LEFT JOIN planes AS p USING (tailnum)
 LEFT JOIN weather AS m ON m.origin = v.origin AND m.time_hour = v.time_hour
 LEFT JOIN veille AS o ON o.flight_date = v.flight_date AND o.origin = v.origin
 LEFT JOIN veille AS c ON c.flight_date = v.flight_date AND c.carrier = v.carrier
-WHERE v.flight_id > $1

@@ -397,7 +397,7 @@ def variables_sans_contrat(lot: pd.DataFrame) -> pd.DataFrame:
         base.inserer(connexion, "flights", lignes, temporary=True)
         return base.lire(
             f"SELECT x.*, (v.arr_delay >= {RETARD_MIN})::int::float8 AS late"
-            f" FROM ({features.requete().replace('$1', '0')}) AS x JOIN flights AS v"
+            f" FROM ({features.requete()}) AS x JOIN flights AS v"
             f" USING (flight_id) WHERE x.flight_date >= '{LOT}' ORDER BY flight_id",
             connexion=connexion,
         )

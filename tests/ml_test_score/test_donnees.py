@@ -219,10 +219,11 @@ ESSAI = """
 import json, sys
 import numpy as np
 from mlops_demo import base, entrainement, features, service_demande
-sql = features.requete().replace("$1", sys.argv[1])
 table = base.lire(
     "SELECT x.*, (v.arr_delay >= 15)::int::float8 AS late"
-    f" FROM ({sql}) AS x JOIN flights AS v USING (flight_id)"
+    f" FROM ({features.requete()}) AS x JOIN flights AS v USING (flight_id)"
+    " WHERE flight_id > $1",
+    int(sys.argv[1]),
 )
 modele = entrainement.apprendre(entrainement.lineaire(), table)
 vols = table.head(20)

@@ -47,7 +47,7 @@ def test_changer_le_sort_d_un_jour_ne_change_aucune_variable_de_ce_jour(demo):
 
 def _recalculees(jour, connexion=None):
     """Les variables d’un jour, recalculées par la requête du paquet."""
-    requete = features.requete().replace("$1", "0")
+    requete = features.requete()
     sql = sa.text(f"SELECT * FROM ({requete}) AS x WHERE flight_date = '{jour}' ORDER BY 1")
     if connexion is None:
         with base.moteur().connect() as nouvelle:
