@@ -303,6 +303,9 @@ def _convertir(serie: pd.Series, champ: pa.Field) -> tuple[pa.Array, np.ndarray]
     """Convertit une colonne ; rend aussi le masque des valeurs illisibles."""
     absentes = serie.isna().to_numpy()
     if pa.types.is_timestamp(champ.type):
+        if isinstance(serie.dtype, pd.DatetimeTZDtype):
+            instants = serie.astype("datetime64[us, UTC]")
+            return pa.array(instants, champ.type, from_pandas=True), np.zeros(len(serie), bool)
         if isinstance(serie.dtype, np.dtype) and serie.dtype.kind == "M":
             raise LotIllisible(f"{champ.name} est sans fuseau horaire : donnez de l’UTC")
         textes = serie.astype("str")
@@ -332,7 +335,7 @@ def _deposer(
 ) -> None:
     """Verse le lot dans une table temporaire et y calcule les motifs de chaque ligne."""
     rangs = range(1, lignes.num_rows + 1)
-    lus = [json.dumps(lectures.get(i, []), ensure_ascii=False) for i in rangs]
+    lus = [json.dumps(lectures[i], ensure_ascii=False) if i in lectures else "[]" for i in rangs]
     lignes = lignes.append_column("ligne", pa.array(rangs, pa.int32()))
     lignes = lignes.append_column("lectures", pa.array(lus, pa.string()))
     ddl = contrat.ddl_colonnes(table).replace(f"TABLE {table} (", "TEMP TABLE reception (", 1)

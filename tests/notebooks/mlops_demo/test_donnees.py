@@ -202,6 +202,18 @@ def test_un_mois_nouveau_entre_avec_ses_variables(demo):
     pd.testing.assert_frame_equal(base.lire(temoin), avant)
 
 
+def test_un_instant_se_lit_de_meme_en_texte_et_en_date(mars):
+    mars.loc[mars.index[3], "time_hour"] = pd.NaT
+    textes = mars["time_hour"].astype("str").where(mars["time_hour"].notna())
+    a_new_york = mars["time_hour"].dt.tz_convert("America/New_York")
+    lues = [
+        donnees.typer(mars.assign(time_hour=instants), "flights")
+        for instants in (mars["time_hour"], a_new_york, textes)
+    ]
+    assert lues[0][0]["time_hour"].null_count == 1
+    assert lues[0] == lues[1] == lues[2]
+
+
 @pytest.mark.parametrize("suffixe", [".parquet", ".csv"])
 def test_un_fichier_se_recoit(mars, vols_intacts, tmp_path, suffixe):
     fichier = tmp_path / f"lot é{suffixe}"
