@@ -39,6 +39,9 @@ CLASSE = re.compile(r"[.#]((?:\\.|[\w-])+)")
 SANS_EXIGENCE = re.compile(r":[\w-]+\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]")
 # Ceux que le thème dessine de lui-même, devant le titre d’un encadré par exemple.
 SIGNE_DU_THEME = re.compile(r'--pst-icon-[\w-]+:\s*"([\ue000-\uf8ff])"')
+# Une figure prend la largeur de la page ; son dessin en donne les proportions.
+FIGURE = re.compile(r'<img (?=[^>]*style="width: 100%;")[^>]*?src="([^"]+\.svg)"')
+CADRE = re.compile(r'<svg [^>]*?viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
 
 
 def alleger(sortie: Path, pages: list[Path]) -> None:
@@ -68,7 +71,8 @@ def alleger(sortie: Path, pages: list[Path]) -> None:
     for page, texte in textes.items():
         racine = posixpath.relpath(sortie.as_posix(), page.parent.as_posix())
         lien = f'<link rel="stylesheet" href="{racine}/_static/{FEUILLE}?v={version}">\n'
-        page.write_text(simplifier(texte, lien, page.stem == "search"), encoding="utf-8")
+        finie = simplifier(attendre_les_figures(texte, page.parent), lien, page.stem == "search")
+        page.write_text(finie, encoding="utf-8")
     for superflue in {f for f in feuilles if f != feuille}:
         superflue.unlink()
 
@@ -175,6 +179,25 @@ def reduire_les_polices(style: str, feuille: Path, noms: set[str]) -> str:
     if not combien:
         raise ExtensionError("le thème a changé : sa feuille de style ne déclare plus de police.")
     return style
+
+
+def attendre_les_figures(texte: str, dossier: Path) -> str:
+    """Ne charge une figure qu’à son approche ; ses proportions lui gardent sa place.
+
+    Raises:
+        ExtensionError: si un dessin ne dit pas ses proportions.
+    """
+
+    def attendre(figure: re.Match[str]) -> str:
+        dessin = (dossier / figure[1]).read_text(encoding="utf-8")
+        cadre = CADRE.search(dessin)
+        if not cadre:
+            raise ExtensionError(f"le dessin {figure[1]} n’a pas de viewBox.")
+        largeur, hauteur = (round(float(cote)) for cote in cadre.groups())
+        attributs = f'loading="lazy" width="{largeur}" height="{hauteur}"'
+        return figure[0].replace("<img", f"<img {attributs}", 1)
+
+    return FIGURE.sub(attendre, texte)
 
 
 def simplifier(texte: str, lien: str, recherche: bool) -> str:

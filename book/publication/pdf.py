@@ -143,13 +143,17 @@ def etaler(racine: Path) -> str:
     document = BeautifulSoup(jeu, "html.parser")
     for element in document.select('script, link[rel="preload"], link[href="reveal/reveal.css"]'):
         element.decompose()
-    # À l’impression, aucune figure n’approche : toutes doivent être là.
-    for image in document.select("img[loading]"):
-        del image["loading"]
+    charger_toutes_les_figures(document)
     style = document.new_tag("style")
     style.string = DIAPOSITIVES
     document.head.append(style)
     return str(document)
+
+
+def charger_toutes_les_figures(page: Tag) -> None:
+    """Fait charger d’emblée les figures : à l’impression, aucune n’approche."""
+    for image in page.select("img[loading]"):
+        del image["loading"]
 
 
 def reunir(racine: Path) -> str:
@@ -164,6 +168,7 @@ def reunir(racine: Path) -> str:
             superflu.decompose()
         for repli in article.select("details"):
             repli["open"] = ""
+        charger_toutes_les_figures(article)
         _situer(article, page, pages)
         articles.append(str(article))
     titre = lire_yaml(racine / "_config.yml")["title"]

@@ -1,7 +1,7 @@
 """L’allègement des pages, sur un livre de deux pages et d’une police."""
 
 import pytest
-from alleger import alleger, elaguer, simplifier
+from alleger import alleger, attendre_les_figures, elaguer, simplifier
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
@@ -135,6 +135,17 @@ def test_une_page_deja_allegee_garde_ses_styles(livre):
     alleger(livre, [page, recherche])
     # Alors la première a toujours ses règles
     assert ".propre{color:red}" in (statiques / "styles" / "livre.css").read_text()
+
+
+def test_une_figure_attend_d_approcher_et_garde_sa_place(tmp_path):
+    (tmp_path / "a.svg").write_text('<svg width="960pt" viewBox="0 0 1280 812.4"><g/></svg>')
+    figure = '<img alt="Un schéma." src="a.svg" style="width: 100%;" />'
+    logo = '<img src="a.svg" class="logo__image"/>'
+    page = attendre_les_figures(logo + figure, tmp_path)
+    assert page == logo + figure.replace("<img", '<img loading="lazy" width="1280" height="812"')
+    (tmp_path / "a.svg").write_text("<svg><g/></svg>")
+    with pytest.raises(ExtensionError, match="viewBox"):
+        attendre_les_figures(figure, tmp_path)
 
 
 def test_scripts_differes():

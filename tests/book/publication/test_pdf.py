@@ -17,7 +17,7 @@ HACHURE = (
 )
 ARTICLE = (
     '<head><link rel="stylesheet" href="../_static/a.css"></head><article class="bd-article">'
-    '<h1 id="t">{nom}</h1><button>Copier</button><a href="accueil.html#t">là</a>'
+    '<h1 id="t">{nom}</h1><img src="a.svg" loading="lazy"><button>Copier</button><a href="accueil.html#t">là</a>'
     '<a href="#t">ici</a></article>'
 )
 
@@ -55,6 +55,7 @@ def test_livre_d_un_seul_tenant(depot):
     assert 'href="#accueil--t"' in page, "D’une page à l’autre, le lien reste dans le document."
     assert 'id="1_chapitre--t"' in page, "Deux pages ont la même ancre."
     assert "Copier" not in page
+    assert "lazy" not in page, "À l’impression, aucune figure n’approche."
     assert 'href="_static/a.css"' in page
 
 
