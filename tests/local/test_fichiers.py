@@ -21,6 +21,19 @@ CHECKOV_IGNORE = {
     # La version est dans l’argument PYTHON_IMAGE, que checkov ne lit pas.
     "CKV_DOCKER_7",
 }
+# checkov ne sait pas lire Compose : compose-lint s’en charge, et voici ce que nous n’y suivons pas,
+# par règle, service et texte du constat. Une exception qui ne sert plus fait échouer le test.
+COMPOSE_IGNORE = [
+    # Le hub lance les participants par la socket de Docker ; local/README.md dit ce qu’il en coûte.
+    ("CL-0001", "hub", ""),
+    # Une empreinte ici n’irait ni à un miroir ni à nos constructions ; .env la reçoit (*_IMAGE).
+    ("CL-0019", "", ""),
+    # Le chemin du fichier qui porte le secret, et non le secret (images/entree.sh).
+    ("CL-0020", "", "_FICHIER'"),
+    # Un identifiant S3, que le dépôt demande avec sa clé ; la clé, elle, est un secret.
+    ("CL-0020", "mlflow", "'AWS_ACCESS_KEY_ID'"),
+    ("CL-0020", "artefacts", "'AWS_ACCESS_KEY_ID'"),
+]
 # Ce que Swarm ouvrirait à tout le réseau, au lieu de 127.0.0.1 : il ne le publie pas.
 PUBLIES_SOUS_COMPOSE_SEULEMENT = {"postgres", "mlflow", "prometheus", "evidently"}
 
@@ -123,6 +136,79 @@ def test_compose_et_swarm_disent_la_meme_chose(complement):
         limites = [s["deploy"]["resources"]["limits"] for s in (service, autre)]
         assert float(limites[0]["cpus"]) == float(limites[1]["cpus"]), nom
         assert int(limites[0]["memory"]) == int(limites[1]["memory"]), nom
+
+
+def constats(outils, dossier, services):
+    """Ce que compose-lint trouve dans des services, en (règle, service, texte)."""
+    fichier = dossier / "compose.yaml"
+    fichier.write_text(json.dumps({"services": services}), encoding="utf-8")
+    fait = lancer(outils / "compose-lint", fichier, "--format", "json")
+    bilan = json.loads(fait.stdout)
+    assert not bilan["errors"], f"compose-lint n’a pas tout lu : {bilan['errors']}"
+    return [(c["rule_id"], c["service"], c["message"]) for c in bilan["findings"]]
+
+
+def couvre(exception, constat):
+    """Dit si une exception vaut pour un constat ; un champ vide vaut pour tous."""
+    (regle, service, morceau), (la_regle, le_service, texte) = exception, constat
+    return regle == la_regle and service in ("", le_service) and morceau in texte
+
+
+def test_compose_lint_n_a_rien_a_redire(outils, tmp_path):
+    trouves = constats(outils, tmp_path, compose())
+    restes = [c for c in trouves if not any(couvre(e, c) for e in COMPOSE_IGNORE)]
+    assert restes == [], "compose-lint trouve à redire"
+    inutiles = [e for e in COMPOSE_IGNORE if not any(couvre(e, c) for c in trouves)]
+    assert inutiles == [], "des exceptions ne servent plus"
+
+
+@pytest.mark.parametrize(
+    ("regle", "defaut"),
+    [
+        ("CL-0002", {"privileged": True}),
+        ("CL-0003", {"security_opt": []}),
+        ("CL-0004", {"image": "postgres:latest"}),
+        ("CL-0005", {"ports": ["0.0.0.0:5000:5000"]}),
+        ("CL-0006", {"cap_drop": []}),
+        ("CL-0007", {"read_only": False}),
+        ("CL-0020", {"environment": {"POSTGRES_PASSWORD": "retenu"}}),
+        ("CL-0026", {"deploy": {}}),
+    ],
+)
+def test_compose_lint_voit_un_defaut(outils, tmp_path, regle, defaut):
+    fautif = {"mlflow": {**compose()["mlflow"], **defaut}}
+    assert regle in [c[0] for c in constats(outils, tmp_path, fautif)], f"{regle} ne voit rien"
+
+
+def sans_garde(services):
+    """Les services sans contrôle de santé, et ceux dont les processus sont sans borne."""
+    # Les images que nous construisons portent le leur : checkov le demande à leur Dockerfile.
+    a_nous = {s["image"] for s in services.values() if "build" in s}
+    sante = {nom: s.get("healthcheck", {}) for nom, s in services.items()}
+    sans_sante = {
+        nom
+        for nom, s in services.items()
+        if sante[nom].get("disable") or ("test" not in sante[nom] and s["image"] not in a_nous)
+    }
+    sans_borne = {
+        nom for nom, s in services.items() if not s["deploy"]["resources"]["limits"].get("pids")
+    }
+    return sans_sante, sans_borne
+
+
+def test_chaque_service_a_son_controle_de_sante_et_ses_processus_bornes():
+    """Ce que compose-lint ne regarde pas."""
+    # « preparation » passe une fois et finit : elle n’a pas de santé à surveiller.
+    sans_sante, sans_borne = sans_garde(compose())
+    assert sans_sante == {"preparation"}, "un service n’a pas de contrôle de santé"
+    assert sans_borne == set(), "un service n’a pas de borne à ses processus"
+
+
+def test_un_service_sans_controle_ni_borne_est_vu():
+    services = compose()
+    del services["postgres"]["healthcheck"]
+    del services["mlflow"]["deploy"]["resources"]["limits"]["pids"]
+    assert sans_garde(services) == ({"postgres", "preparation"}, {"mlflow"})
 
 
 def publies(services):
