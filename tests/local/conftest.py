@@ -57,6 +57,8 @@ class Pile:
     def __init__(self, dossier, **reglages):
         self.dossier, self.local = dossier, dossier / "local"
         self.reglages, self.mesures = dict(reglages), {}
+        # Les options de « docker » qui mènent à chaque nœud ; rien pour celui d’ici.
+        self.moteurs = [()]
         modele = (self.local / ".env.exemple").read_text(encoding="utf-8")
         for nom in re.findall(r"^(PORT_\w+)=", modele, re.MULTILINE):
             self.reglages[nom] = str(port_libre())
@@ -316,6 +318,42 @@ def _dialoguer(canal, code):
     return "".join(sortie)
 
 
+UN_VOL = """
+import json
+from mlops_demo import service
+from mlops_demo.features import exemples
+print(json.dumps(service.en_json(exemples("2013-04-01", "2013-04-02").head(1))))
+"""
+# Depuis le réseau de la pile : sans IPVS, le maillage de Swarm n’atteint pas cette machine.
+APPELANT = """
+import json, os, sys, time, urllib.request
+corps, bons, mauvais = os.environ["CORPS"].encode(), [], []
+print("prêt", flush=True)
+while not os.path.exists("/tmp/fini"):
+    try:
+        demande = urllib.request.Request("http://api:8000/predict", corps,
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(demande, timeout=10) as reponse:
+            bons.append(json.load(reponse)["demande"])
+    except Exception as erreur:
+        mauvais.append(repr(erreur))
+    time.sleep(0.05)
+print(json.dumps([bons, mauvais]))
+"""
+
+
+def executer_dans(pile, service, *commande):
+    """Exécute une commande dans un conteneur sain d’un service de Swarm, où qu’il soit."""
+    nom = f"label=com.docker.swarm.service.name={pile.reglages['MLOPS_PROJET']}_{service}"
+    filtres = ("ps", "--quiet", "--filter", nom, "--filter", "health=healthy")
+    for moteur in pile.moteurs:
+        if sains := pile.lancer("docker", *moteur, *filtres).stdout.split():
+            fait = pile.lancer("docker", *moteur, "exec", sains[0], *commande)
+            assert fait.returncode == 0, fait.stderr
+            return fait.stdout
+    raise AssertionError(f"aucun conteneur sain de {service}")
+
+
 def copier_le_depot(dossier):
     """Copie ce que git suit, et ce qui n’est pas encore suivi, sans ce qui est ignoré."""
     noms = subprocess.run(
@@ -417,6 +455,40 @@ def charger():
     yield lancer
     for charge in lancees:
         charge.finir()
+
+
+@pytest.fixture
+def appeler():
+    """Appelle sans relâche le service d’une pile de Swarm ; rend de quoi s’arrêter et compter."""
+    nom, retirer = "mlops-essaim-appelant", []
+
+    def lancer(pile):
+        image = pile.reglages["DEMO_IMAGE"]
+        vols = executer_dans(pile, "api", "python", "-c", UN_VOL).splitlines()[-1]
+        corps = json.dumps({"vols": json.loads(vols)})
+        commande = ["docker", "run", "--rm", "--name", nom, "--env", f"CORPS={corps}"]
+        commande += ["--network", f"{pile.reglages['MLOPS_PROJET']}_participants", image]
+        retirer.append(lambda: pile.lancer("docker", "rm", "--force", nom))
+        appelant = subprocess.Popen(
+            [*commande, "python", "-c", APPELANT], stdout=subprocess.PIPE, text=True
+        )
+        assert appelant.stdout.readline() == "prêt\n", "l’appelant n’a pas démarré"
+
+        def finir():
+            pile.lancer("docker", "exec", nom, "touch", "/tmp/fini")
+            return json.loads(appelant.communicate(timeout=60)[0].splitlines()[-1])
+
+        return finir
+
+    yield lancer
+    for geste in retirer:
+        geste()
+
+
+@pytest.fixture(scope="session")
+def dans_un_service():
+    """Exécute une commande dans un service de Swarm."""
+    return executer_dans
 
 
 @pytest.fixture(scope="session")
