@@ -67,12 +67,22 @@ def forcee(version: int) -> bool:
 
 
 def precedente(version: int) -> int | None:
-    """Version que ``version`` a remplacée, la dernière fois qu’elle a été promue."""
+    """Version à laquelle revient un retour arrière depuis ``version``.
+
+    Les champions s’empilent. Un retour arrière ou une reprise oublie ceux qui ont suivi celui
+    qu’il remet : une version retirée ne revient que si elle est promue de nouveau.
+    """
     lignes = base.lire(
-        "SELECT version_precedente FROM journal WHERE version = $1"
-        " AND action IN ('promotion', 'promotion forcée') ORDER BY id DESC LIMIT 1",
-        version,
+        "SELECT action, version FROM journal WHERE action = ANY($1) ORDER BY id",
+        list(CHANGEMENTS),
     )
-    if lignes.empty or pd.isna(lignes["version_precedente"].iloc[0]):
-        return None
-    return int(lignes["version_precedente"].iloc[0])
+    pile: list[int] = []
+    for action, mise in lignes.itertuples(index=False):
+        if action in ("retour arrière", "reprise") and mise in pile:
+            while pile[-1] != mise:
+                pile.pop()
+        elif pile[-1:] != [mise]:  # se remplacer soi-même ne change rien
+            pile.append(mise)
+    while pile and pile[-1] != version:
+        pile.pop()
+    return int(pile[-2]) if len(pile) > 1 else None
