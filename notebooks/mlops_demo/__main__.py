@@ -29,8 +29,9 @@ def _recevoir(options: argparse.Namespace) -> int:
 
 
 def _retour_arriere(options: argparse.Namespace) -> int:
-    from mlops_demo import registre
+    from mlops_demo import base, registre
 
+    base.preparer()
     quittee, remise, duree = registre.retour_arriere(options.raison, options.date)
     print(f"Version {quittee} retirée, version {remise} remise en service en {duree:.2f} s.")
     return 0
@@ -63,8 +64,9 @@ def _executer(options: argparse.Namespace) -> int:
 
 
 def _fiche(options: argparse.Namespace) -> int:
-    from mlops_demo import fiche, registre
+    from mlops_demo import base, fiche, registre
 
+    base.preparer()
     version = options.version or registre.version_de(registre.CHAMPION)
     if version is None:
         raise ErreurUtilisateur("aucun modèle n’est en service : donnez « --version ».")
