@@ -36,14 +36,9 @@ A_PART = {
     '.venv/bin/uv pip install --python .venv/bin/python --upgrade --requirement "$RUNNER_TEMP/'
     'sans-versions.txt"': "changerait l’environnement de ces tests",
     ".venv/bin/python -m pytest tests/notebooks": "ces tests sont ceux de « make test »",
-    ".venv/bin/mlops-demo executer 45_reentrainement --copie "
-    '"$RUNNER_TEMP/45_reentrainement.ipynb"': (
-        "20 s ; « make book » exécute ce notebook, et test_etape.py cette commande"
-    ),
-    '.venv/bin/mlops-demo fiche > "$RUNNER_TEMP/fiche_du_modele.md"': (
-        "demande la base de l’étape d’avant ; test_fiche.py rédige la fiche"
-    ),
 }
+REENTRAINER = "Réentraîner quand les alarmes le demandent, et passer le gate"
+REDIGER = "Rédiger la fiche du modèle en service"
 
 
 def lancer(*commande, **options):
@@ -79,12 +74,14 @@ def script(nom):
     return trouve
 
 
-def jouer(nom, dossier, cwd=RACINE, **environnement):
+def jouer(nom, dossier, cwd=RACINE, timeout=120, **environnement):
     """Joue une étape comme GitHub : « bash -e », un fichier par sortie."""
     sortie = dossier / "sortie"
     sortie.touch()
     env = {**os.environ, "GITHUB_OUTPUT": str(sortie), "RUNNER_TEMP": str(dossier), **environnement}
-    fait = lancer("bash", "-e", "-o", "pipefail", "-c", script(nom), env=env, cwd=cwd)
+    fait = lancer(
+        "bash", "-e", "-o", "pipefail", "-c", script(nom), env=env, cwd=cwd, timeout=timeout
+    )
     return fait, sortie.read_text(encoding="utf-8")
 
 
@@ -153,6 +150,8 @@ def test_chaque_script_est_essaye_ou_mis_a_part():
         "Lister les dépendances sans leur version exacte",
         "Ouvrir l’issue, ou compléter celle qui est ouverte",
         "Proposer la fiche dans une pull request, ou mettre à jour celle qui est ouverte",
+        REENTRAINER,
+        REDIGER,
     }
     reste = {
         (flux, nom) for flux, nom, texte in etapes() if texte not in A_PART and nom not in essayes
@@ -272,6 +271,55 @@ def test_la_fiche_est_proposee_puis_mise_a_jour_puis_laissee(faux_gh, depot_dist
     assert poussee.stdout == "version 4"
     assert lancer("git", "-C", distant, "ls-tree", "-r", "main").stdout == "", "main n’a pas bougé"
     assert proposer("version 4", []) == [], "la même fiche ne propose rien"
+
+
+@pytest.fixture
+def clone_de_la_demo(tmp_path, monkeypatch):
+    """Un clone neuf du dépôt, où « .venv » est celui de ces tests, et une base à lui."""
+    clone = tmp_path / "clone du dépôt"
+    fait = lancer("git", "clone", "--quiet", RACINE, clone)
+    assert fait.returncode == 0, fait.stderr
+    (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
+    for nom in [
+        n for n in os.environ if n == "DATABASE_URL" or n.startswith(("MLOPS_", "MLFLOW_"))
+    ]:
+        monkeypatch.delenv(nom)
+    monkeypatch.setenv("PYTHONPATH", str(clone / "notebooks"))  # le code du clone, et non le nôtre
+    yield clone
+    fait = lancer(clone / ".venv/bin/mlops-demo", "nettoyer", cwd=clone)
+    assert fait.returncode == 0, fait.stderr
+
+
+@pytest.mark.lent
+def test_le_reentrainement_se_joue_d_un_clone_neuf_jusqu_a_la_fiche(clone_de_la_demo, tmp_path):
+    """Les deux commandes de reentrainement.yml, telles quelles, sur une base vide."""
+    fiche = tmp_path / "fiche_du_modele.md"
+    trop_tot, _ = jouer(REDIGER, tmp_path, cwd=clone_de_la_demo)
+    assert trop_tot.returncode != 0, "une fiche sans modèle ne doit pas être proposée"
+    assert trop_tot.stderr.startswith("Erreur : aucun modèle n’est en service")
+    fait, _ = jouer(REENTRAINER, tmp_path, cwd=clone_de_la_demo, timeout=600)
+    assert fait.returncode == 0, fait.stderr
+    rendu = json.loads(fait.stdout)
+    assert rendu["promues"], "aucune promotion : la fiche ne serait que celle du départ"
+    redigee, _ = jouer(REDIGER, tmp_path, cwd=clone_de_la_demo)
+    assert redigee.returncode == 0, redigee.stderr
+    texte = fiche.read_text(encoding="utf-8")
+    assert texte.startswith("# Fiche du modèle")
+    assert f", version {rendu['promues'][-1]}\n" in texte, "ce n’est pas le modèle en service"
+    assert "| aéroport EWR |" in texte, "la fiche n’a pas ses mesures"
+    # Ce que l’étape suivante garde est bien là, et le notebook porte ses sorties.
+    chemin = RACINE / ".github/workflows/reentrainement.yml"
+    (garder,) = [
+        e
+        for e in yaml.safe_load(chemin.read_text(encoding="utf-8"))["jobs"]["reentrainer"]["steps"]
+        if "upload-artifact" in e.get("uses", "")
+    ]
+    gardes = garder["with"]["path"].replace("${{ runner.temp }}", str(tmp_path)).splitlines()
+    assert [Path(f).is_file() for f in gardes] == [True, True], gardes
+    cellules = json.loads(Path(gardes[1]).read_text(encoding="utf-8"))["cells"]
+    assert any(c.get("outputs") for c in cellules)
+    etat = lancer("git", "-C", clone_de_la_demo, "status", "--porcelain")
+    assert etat.stdout in ("", "?? .venv\n"), "le clone ne doit pas être modifié"
 
 
 def test_seule_la_tache_qui_propose_a_le_droit_d_ecrire():
