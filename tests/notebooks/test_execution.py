@@ -11,24 +11,6 @@ import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 NOMS = sorted(f.stem for f in NOTEBOOKS.glob("4*.ipynb"))
-# Ce qui change d’une exécution à l’autre sans que l’histoire change.
-VOLATILS = {"resume", "version", "promues", "quittee", "remise", "champion", "journal"}
-DUREES = {"latence_ms", "duree_alias_s", "duree_visible_s"}
-
-
-def sans_volatil(valeur):
-    """Retire numéros de version et durées, à tous les niveaux ; arrondit les mesures."""
-    if isinstance(valeur, dict):
-        ignores = VOLATILS | DUREES
-        return {
-            k: sans_volatil(v)
-            for k, v in valeur.items()
-            if k not in ignores and not k.startswith("version ")
-        }
-    if isinstance(valeur, list):
-        return [sans_volatil(v) for v in valeur]
-    # Evidently somme dans un ordre qui change d’un processus à l’autre : le 15ᵉ chiffre bouge.
-    return round(valeur, 9) if isinstance(valeur, float) else valeur
 
 
 def executer(nom, dossier):
@@ -45,7 +27,7 @@ def executer(nom, dossier):
 
 
 @pytest.mark.parametrize("nom", NOMS)
-def test_seul_deux_fois_de_suite(demo, tmp_path, monkeypatch, nom):
+def test_seul_deux_fois_de_suite(demo, tmp_path, monkeypatch, sans_volatil, nom):
     monkeypatch.setenv("MLOPS_UTILISATEUR", f"seul_{nom[:2]}")
     un, deux = executer(nom, tmp_path), executer(nom, tmp_path)
     assert un["notebook"] == nom
