@@ -17,7 +17,8 @@ HACHURE = (
 )
 ARTICLE = (
     '<head><link rel="stylesheet" href="../_static/a.css"></head><article class="bd-article">'
-    '<h1 id="t">{nom}</h1><img src="a.svg" loading="lazy"><button>Copier</button><a href="accueil.html#t">là</a>'
+    '<h1 id="t">{nom}</h1><img src="a.svg" loading="lazy"><button>Copier</button>'
+    '<a href="accueil.html#t">là</a>'
     '<a href="#t">ici</a></article>'
 )
 
