@@ -14,6 +14,8 @@ from mlops_demo import processus
 
 def lancer(port, dossier):
     """Lance la commande dans un dossier de travail à elle."""
+    # Lancés en arrière-plan, ces tests ignorent SIGINT, et leurs enfants en héritent.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "mlops_demo", "lab", "--sans-navigateur", "--port", str(port)],
         env={**os.environ, "MLOPS_UTILISATEUR": "lab", "MLOPS_TRAVAIL": str(dossier)},
