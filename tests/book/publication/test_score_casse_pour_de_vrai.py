@@ -60,32 +60,38 @@ CASSES = {
 }
 
 
-@pytest.fixture(scope="module")
-def casses(tmp_path_factory):
-    """Le rapport brut et la sortie des quatre vrais tests, joués dans une copie cassée du dépôt."""
-    copie = tmp_path_factory.mktemp("cassé") / "dépôt"
+def casser(copie, casse):
+    """Le rapport brut et la sortie d’un vrai test, joué seul dans une copie cassée du dépôt."""
     for dossier in ("notebooks/mlops_demo", "book/publication", "book/donnees", "requirements"):
         shutil.copytree(RACINE / dossier, copie / dossier)
     shutil.copytree(RACINE / TESTS, copie / TESTS)
     shutil.copy(RACINE / "tests" / "conftest.py", copie / "tests")
     shutil.copy(RACINE / "pyproject.toml", copie)
     (copie / "data").symlink_to(RACINE / "data")
-    for casse in CASSES.values():
-        texte = (copie / casse.fichier).read_text(encoding="utf-8")
-        assert texte.count(casse.avant) == 1, f"la ligne à casser de {casse.fichier} a changé"
-        refait = texte.replace(casse.avant, casse.apres)
-        (copie / casse.fichier).write_text(refait, encoding="utf-8")
+    texte = (copie / casse.fichier).read_text(encoding="utf-8")
+    assert texte.count(casse.avant) == 1, f"la ligne à casser de {casse.fichier} a changé"
+    refait = texte.replace(casse.avant, casse.apres)
+    (copie / casse.fichier).write_text(refait, encoding="utf-8")
     env = {n: v for n, v in os.environ.items() if n != "DATABASE_URL" and "MLOPS_" not in n}
-    joues = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        + [f"{TESTS}/{c.test}" for c in CASSES.values()],
+    joue = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{TESTS}/{casse.test}"],
         cwd=copie,
         env=env | {"PYTHONPATH": f"{copie / 'notebooks'}:{copie / 'book'}"},
         capture_output=True,
         text=True,
         check=False,
     )
-    return lire_rapport(copie)["tests"], joues.stdout
+    (test,) = lire_rapport(copie)["tests"]
+    return test, joue.stdout
+
+
+@pytest.fixture(scope="module")
+def casses(tmp_path_factory):
+    """Chaque casse à part : une autre ne doit pas faire échouer son test à sa place."""
+    return {
+        section: casser(tmp_path_factory.mktemp("cassé") / "dépôt", casse)
+        for section, casse in CASSES.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +111,8 @@ def avec(entier, casses):
 def test_casser_une_vraie_cause_fait_echouer_le_vrai_test_et_tomber_sa_section(
     casses, entier, section
 ):
-    rapport_casse, sortie = casses
+    sien, sortie = casses[section]
     assert CASSES[section].plainte in sortie, sortie
-    (sien,) = [t for t in rapport_casse if t["test"].endswith(CASSES[section].test)]
     assert sien["issue"] == "échoué"
     avant = par_section(noter(GRILLE, {"tests": entier}))
     apres = par_section(noter(GRILLE, avec(entier, [sien])))
@@ -117,5 +122,5 @@ def test_casser_une_vraie_cause_fait_echouer_le_vrai_test_et_tomber_sa_section(
 
 def test_un_vrai_test_casse_dans_chaque_section_fait_tomber_le_score(casses, entier):
     avant = score(noter(GRILLE, {"tests": entier}))
-    apres = score(noter(GRILLE, avec(entier, casses[0])))
+    apres = score(noter(GRILLE, avec(entier, [test for test, _ in casses.values()])))
     assert apres == avant - 1
