@@ -309,9 +309,7 @@ def lignage(flight_id: int, scenario: str) -> dict:
         ErreurUtilisateur: si ce vol n’a pas de prédiction dans ce scénario.
     """
     predictions = base.lire(
-        "SELECT p.*, v.carrier, v.flight, v.origin, v.dest, v.time_hour, v.arr_delay"
-        " FROM predictions AS p JOIN campagnes AS c ON c.id = p.campagne_id"
-        " JOIN flights AS v USING (flight_id)"
+        "SELECT p.* FROM predictions AS p JOIN campagnes AS c ON c.id = p.campagne_id"
         " WHERE p.flight_id = $1 AND c.scenario = $2 ORDER BY p.id DESC LIMIT 1",
         flight_id,
         scenario,
@@ -321,11 +319,16 @@ def lignage(flight_id: int, scenario: str) -> dict:
             f"le vol {flight_id} n’a pas de prédiction dans le scénario « {scenario} »."
         )
     prediction = predictions.iloc[0].to_dict()
+    vol = base.lire(
+        "SELECT carrier, flight, origin, dest, time_hour, arr_delay FROM flights"
+        " WHERE flight_id = $1",
+        flight_id,
+    )
     essai = essai_de(int(prediction["version_modele"]))
     fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
     relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
     retrouvee = tracabilite.empreinte(relus) == essai["donnees.empreinte"]
-    return prediction | essai | {"empreinte_retrouvee": retrouvee}
+    return prediction | vol.iloc[0].to_dict() | essai | {"empreinte_retrouvee": retrouvee}
 
 
 def mettre_en_service(

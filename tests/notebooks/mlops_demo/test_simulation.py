@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlops_demo import base, registre, simulation, supervision
+from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.simulation import Politique, decider
 
 ALARME = [supervision.CALIBRATION]
@@ -80,6 +81,14 @@ def test_chaque_vol_prevu_a_une_prediction_et_une_seule(fige):
     """
     ligne = base.lire(sql, int(fige["campagne_id"].iloc[0])).iloc[0]
     assert ligne["n"] == ligne["vols"] == ligne["prevus"]
+
+
+def test_le_lignage_sur_une_base_vide_dit_qu_il_n_y_a_pas_de_prediction(demo, monkeypatch):
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "sans_vols")
+    base.oublier()
+    with pytest.raises(ErreurUtilisateur, match="le vol 1 n’a pas de prédiction"):
+        registre.lignage(1, simulation.FIGE)
+    base.oublier()
 
 
 def test_le_lignage_remonte_jusqu_aux_donnees(reentraine):
