@@ -7,6 +7,7 @@ celui que fait « make test-local ».
 
 import json
 import platform
+import runpy
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +18,7 @@ from publication.tableaux import Tableau, tableau
 
 MESURES = RACINE / "book" / "mesures.json"
 MESURES_LOCAL = RACINE / "book" / "mesures_local.json"
+LICENCES = RACINE / "requirements" / "licences.py"
 # Ce qui fait le livre, puis ce qui fait la démonstration.
 PAQUETS = (
     *("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "papermill", "nbconvert"),
@@ -30,6 +32,36 @@ def versions() -> Tableau:
     lignes += [{"outil": paquet, "version": version(paquet)} for paquet in PAQUETS]
     titres = {"outil": "Outil", "version": "Version"}
     return tableau(lignes, titres, "Ce qui a construit ce livre", nom="tab-outils-installes")
+
+
+def licences() -> Tableau:
+    """Donne chaque licence, les paquets de cet environnement qui la déclarent, et nos images."""
+    par_licence: dict[str, list[str]] = {}
+    for nom, (_, licence) in runpy.run_path(str(LICENCES))["relever"]().items():
+        par_licence.setdefault(licence, []).append(nom)
+    images = json.loads(LICENCES.with_name("licences_images.json").read_text(encoding="utf-8"))
+    toutes = set(par_licence).union(*images.values())
+    lignes = [
+        {
+            "licence": licence,
+            "paquets": ", ".join(par_licence.get(licence, [])) or "—",
+            "images": ", ".join(
+                f"{image} ({len(releve[licence])})"
+                for image, releve in images.items()
+                if licence in releve
+            )
+            or "—",
+        }
+        for licence in sorted(toutes)
+    ]
+    titres = {
+        "licence": "Licence déclarée",
+        "paquets": "Paquets du livre et de la démonstration",
+        "images": "Images de local/ et de Kubernetes (paquets)",
+    }
+    combien = sum(map(len, par_licence.values()))
+    legende = f"Les licences des {combien} paquets installés, et celles des images"
+    return tableau(lignes, titres, legende, nom="tab-licences")
 
 
 def durees() -> Tableau:

@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import distributions
 
 import pytest
 import yaml
@@ -53,3 +54,16 @@ def test_pages_jamais_mesurees(monkeypatch, tmp_path):
     monkeypatch.setattr(etat, "MESURES", tmp_path / "mesures.json")
     with pytest.raises(ErreurPublication, match="make mesures"):
         etat.notes()
+
+
+def test_chaque_paquet_installe_est_sous_sa_licence():
+    # Étant donné ce qui est installé ici, et ce qui l’a été dans les images
+    installes = {p.metadata["Name"] for p in distributions()} - {"presentation-mlops"}
+    images = json.loads(etat.LICENCES.with_name("licences_images.json").read_text("utf-8"))
+    # Alors chacun est nommé une fois, et chaque image à chacune de ses licences
+    lignes = [r.split("|")[1:4] for r in etat.licences()._repr_markdown_().splitlines()[2:]]
+    lignes = [[c.strip() for c in ligne] for ligne in lignes if len(ligne) == 3]
+    nommes = [p for _, paquets, _ in lignes for p in paquets.split(", ") if p != "—"]
+    assert sorted(nommes) == sorted(installes)
+    dites = {(nom, licence) for licence, _, noms in lignes for nom in images if f"{nom} (" in noms}
+    assert dites == {(nom, licence) for nom, releve in images.items() for licence in releve}
