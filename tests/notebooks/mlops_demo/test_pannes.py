@@ -21,7 +21,7 @@ from mlops_demo import (
     registre,
     simulation,
 )
-from mlops_demo.configuration import ErreurUtilisateur
+from mlops_demo.configuration import ErreurUtilisateur, dossier_donnees
 from mlops_demo.evaluation import mesurer
 from mlops_demo.features import etiquetes
 from mlops_demo.gate import juger
@@ -116,17 +116,33 @@ def test_postgres_tue_pendant_une_promotion_ne_perd_ni_journal_ni_champion(aille
 
 @pytest.fixture
 def disque_plein(ailleurs):
-    """Le Postgres à part ne peut plus écrire de fichier de plus de 17 Mio."""
+    """Le Postgres à part ne peut plus écrire de fichier de plus de 17 Mio ; rend de la place."""
     commande = ailleurs.commande
+
+    def rendre_la_place():
+        ailleurs.tuer()
+        ailleurs.commande = commande
+        ailleurs.lancer()
+        base.oublier()
+
     ailleurs.tuer(signal.SIGINT)  # un arrêt ordinaire : rien à rejouer sans place
     ailleurs.commande = ["sh", "-c", 'ulimit -f 34816 && exec "$@"', "sh", *commande]
     ailleurs.lancer()
     base.oublier()
-    yield
-    ailleurs.tuer()
-    ailleurs.commande = commande
-    ailleurs.lancer()
+    yield rendre_la_place
+    rendre_la_place()
+
+
+def test_sans_place_un_chargement_ne_laisse_rien_puis_se_refait(disque_plein, monkeypatch):
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "plein")
     base.oublier()
+    base.preparer()
+    with pytest.raises(ErreurUtilisateur, match="plus de place sur son disque"):
+        donnees.charger()
+    assert base.lire("SELECT to_regclass('airlines') IS NULL AS oui")["oui"].all(), "une trace"
+    disque_plein()
+    recues = [pq.read_metadata(dossier_donnees() / f"{t}.parquet").num_rows for t in contrat.TABLES]
+    assert [b.chargees + b.ecartees for b in donnees.charger()] == recues
 
 
 def test_sans_place_la_base_refuse_un_lot_de_predictions_et_garde_le_reste(disque_plein):
