@@ -44,6 +44,45 @@ papermill.execute_notebook("essai.ipynb", None, progress_bar=False)
 time.sleep(3)
 print("séance finie")
 """
+# Les deux serveurs de « make lab », comme il les lance, sans sa base. Ce qui est demandé est ce que
+# demande la page d’un participant : MLflow y règle aussi les mesures d’usage de son interface.
+SERVEURS = """
+import json, os, urllib.request
+import sqlalchemy as sa
+from mlops_demo import lab, processus
+
+os.mkdir("travail")
+lab.base.url_avec_schema = lambda schema: sa.make_url("sqlite:///serveur.db")
+mlflow, jupyterlab = lab._mlflow(), lab._jupyterlab(processus.port_libre(), False)
+
+def demander(serveur, chemin):
+    adresse = serveur.adresse.removesuffix("/health").removesuffix("/api") + chemin
+    jeton = {"Authorization": f"token {os.environ['JUPYTER_TOKEN']}"}
+    with urllib.request.urlopen(urllib.request.Request(adresse, headers=jeton)) as reponse:
+        return reponse.read()
+
+try:
+    mlflow.pret()
+    jupyterlab.pret()
+    for chemin in ("/lab", "/lab/api/settings", "/lab/api/news", "/lab/api/update"):
+        demander(jupyterlab, chemin)
+    demander(mlflow, "/")
+    interface = json.loads(demander(mlflow, "/ajax-api/3.0/mlflow/ui-telemetry"))
+    assert interface["disable_ui_telemetry"], interface
+    time.sleep(3)
+finally:
+    jupyterlab.arreter()
+    mlflow.arreter()
+print("séance finie")
+"""
+# JupyterLab tel quel, et sa page de nouvelles.
+LAB_SANS_REGLAGE = SERVEURS.replace(
+    "from mlops_demo import lab, processus",
+    """from mlops_demo import lab, processus
+lancer = processus.Serveur
+processus.Serveur = lambda nom, commande, *suite: lancer(
+    nom, [a for a in commande if "news_url" not in a], *suite)""",
+)
 # Ce que fait MLflow sans nos réglages.
 SANS_REGLAGE = """
 import mlflow
@@ -78,6 +117,14 @@ def observer(code, dossier):
 
 def test_une_seance_ne_s_adresse_qu_a_cette_machine(tmp_path):
     assert observer(SEANCE, tmp_path) == set()
+
+
+def test_jupyterlab_et_mlflow_ne_s_adressent_qu_a_cette_machine(tmp_path):
+    assert observer(SERVEURS, tmp_path) == set()
+
+
+def test_sans_nos_reglages_jupyterlab_chercherait_a_sortir(tmp_path):
+    assert observer(LAB_SANS_REGLAGE, tmp_path) != set()
 
 
 def test_sans_nos_reglages_mlflow_chercherait_a_sortir(tmp_path):
