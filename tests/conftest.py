@@ -1,15 +1,22 @@
-"""Ce que plusieurs dossiers de tests partagent : le livre, un Postgres et un MLflow réels."""
+"""Ce que des dossiers de tests partagent : le livre, une vraie base, comparer deux exécutions."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 RACINE = Path(__file__).resolve().parents[1]
+
+# Ce qui change d’une exécution à l’autre sans que l’histoire change.
+VOLATILS = {"resume", "version", "promues", "quittee", "remise", "champion", "journal"}
+DUREES = {"latence_ms", "duree_alias_s", "duree_visible_s"}
 
 
 def pytest_collection_modifyitems(items):
@@ -88,3 +95,39 @@ def annee(demo):
     from mlops_demo import features
 
     return features.exemples("2013-01-01", "2014-01-01")
+
+
+@pytest.fixture(scope="session")
+def peu_de_donnees(tmp_path_factory) -> Path:
+    """Un dossier de données où il reste un vol sur huit, empreintes comprises."""
+    from mlops_demo.configuration import dossier_donnees
+
+    dossier = tmp_path_factory.mktemp("peu") / "data"
+    shutil.copytree(dossier_donnees(), dossier)
+    vols = pq.read_table(dossier / "flights.parquet")
+    pq.write_table(vols.take(list(range(0, len(vols), 8))), dossier / "flights.parquet")
+    noms = [ligne.split()[1] for ligne in (dossier / "SHA256SUMS").read_text().splitlines()]
+    sommes = [f"{hashlib.sha256((dossier / n).read_bytes()).hexdigest()}  {n}\n" for n in noms]
+    (dossier / "SHA256SUMS").write_text("".join(sommes))
+    return dossier
+
+
+@pytest.fixture(name="sans_volatil")
+def _sans_volatil() -> Callable:
+    """De quoi comparer les résultats de deux exécutions."""
+    return sans_volatil
+
+
+def sans_volatil(valeur: object) -> object:
+    """Retire numéros de version et durées, à tous les niveaux ; arrondit les mesures."""
+    if isinstance(valeur, dict):
+        ignores = VOLATILS | DUREES
+        return {
+            k: sans_volatil(v)
+            for k, v in valeur.items()
+            if k not in ignores and not k.startswith("version ")
+        }
+    if isinstance(valeur, list):
+        return [sans_volatil(v) for v in valeur]
+    # Evidently somme dans un ordre qui change d’un processus à l’autre : le 15ᵉ chiffre bouge.
+    return round(valeur, 9) if isinstance(valeur, float) else valeur

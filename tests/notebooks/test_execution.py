@@ -27,8 +27,10 @@ def executer(nom, dossier):
 
 
 @pytest.mark.parametrize("nom", NOMS)
-def test_seul_deux_fois_de_suite(demo, tmp_path, monkeypatch, sans_volatil, nom):
+def test_seul_deux_fois_de_suite(demo, peu_de_donnees, tmp_path, monkeypatch, sans_volatil, nom):
     monkeypatch.setenv("MLOPS_UTILISATEUR", f"seul_{nom[:2]}")
+    # Un vol sur huit : le livre exécute les mêmes notebooks sur tous.
+    monkeypatch.setenv("MLOPS_DONNEES", str(peu_de_donnees))
     un, deux = executer(nom, tmp_path), executer(nom, tmp_path)
     assert un["notebook"] == nom
     assert un["resume"], "un résumé d’une phrase"

@@ -50,6 +50,15 @@ class Essai:
     erreurs: str
     resultats: dict
 
+    def etape(self, nom):
+        """Ce qu’a rendu une étape, dans une boucle ou non."""
+        (rendu,) = (r for n, r in self.resultats.items() if n.split("/")[-1] == nom)
+        return rendu
+
+    def faites(self):
+        """Les noms des étapes qui ont rendu quelque chose."""
+        return {nom.split("/")[-1] for nom in self.resultats}
+
 
 @pytest.fixture(scope="session")
 def seance(kfp, tmp_path_factory):

@@ -82,32 +82,25 @@ def test_seule_une_fonction_pure_est_mise_en_cache():
     assert set(reprises.values()) == {2}, reprises
 
 
-def etape(essai, nom):
-    """Ce qu’a rendu une étape, boucle ou non."""
-    (rendu,) = (r for n, r in essai.resultats.items() if n.split("/")[-1] == nom)
-    return rendu
-
-
 def test_le_gate_accepte_et_tout_s_enchaine(avril):
-    assert etape(avril, "modele-en-service") == "non"
-    assert etape(avril, "charger-et-valider")["lot_empoisonne"] == "refusé"
-    assert etape(avril, "entrainer-juger-promouvoir")["promu"] is True
-    assert etape(avril, "gate") == "promu"
-    assert etape(avril, "noter")["predictions"]["lot"] > 25_000
-    en_service = etape(avril, "superviser")["en_service"]
+    assert avril.etape("modele-en-service") == "non"
+    assert avril.etape("charger-et-valider")["lot_empoisonne"] == "refusé"
+    assert avril.etape("entrainer-juger-promouvoir")["promu"] is True
+    assert avril.etape("gate") == "promu"
+    assert avril.etape("noter")["predictions"]["lot"] > 25_000
+    en_service = avril.etape("superviser")["en_service"]
     assert (en_service["mois"], en_service["decision"]) == ("2013-04", "réentraîner")
-    assert etape(avril, "mois-a-reprendre") == "2013-04"
-    assert [m["mois"] for m in etape(avril, "reentrainer")["mois"]] == ["2013-04"]
+    assert avril.etape("mois-a-reprendre") == "2013-04"
+    assert [m["mois"] for m in avril.etape("reentrainer")["mois"]] == ["2013-04"]
 
 
 def test_le_gate_refuse_et_rien_n_est_note(essayer):
     """Quatre jours d’apprentissage : le gate refuse, aucun modèle n’entre en service."""
     refus = essayer("mois_du_modele", "refus", **{**ENTRAINEMENT, "debut": "2013-02-25"})
     assert refus.code == 0, refus.erreurs[-3000:]
-    assert etape(refus, "entrainer-juger-promouvoir")["promu"] is False
-    assert etape(refus, "gate") == "refus"
-    faites = {nom.split("/")[-1] for nom in refus.resultats}
-    assert faites == {
+    assert refus.etape("entrainer-juger-promouvoir")["promu"] is False
+    assert refus.etape("gate") == "refus"
+    assert refus.faites() == {
         "charger-et-valider",
         "modele-en-service",
         "entrainer-juger-promouvoir",
@@ -120,7 +113,7 @@ def test_une_etape_en_echec_est_nommee(essayer):
     assert echec.code == 1
     assert "entrainer-juger-promouvoir" in echec.erreurs.splitlines()[-1]
     assert "étape 42_entrainement en échec, cellule" in echec.sortie
-    assert "gate" not in {nom.split("/")[-1] for nom in echec.resultats}
+    assert "gate" not in echec.faites()
 
 
 def test_un_grand_lot_se_note_part_par_part(essayer, avril):
@@ -128,7 +121,7 @@ def test_un_grand_lot_se_note_part_par_part(essayer, avril):
     lot = essayer("grand_lot", "avril", debut="2013-05-01", fin="2013-05-08", parts=2)
     assert lot.code == 0, lot.erreurs[-3000:] + lot.sortie[-3000:]
     parts = [r for n, r in lot.resultats.items() if n.split("/")[-1] == "noter-une-part"]
-    fusion = etape(lot, "fusionner")
+    fusion = lot.etape("fusionner")
     assert [p["part"] for p in parts] == [0, 1]
     assert fusion["vols"] == sum(p["vols"] for p in parts) > 5000
     assert 0 < fusion["mesures"]["log_loss"] < 1
@@ -226,11 +219,6 @@ def lancer(comment, notebook, parametres, seance):
     return json.loads(ecrit.read_text(encoding="utf-8"))
 
 
-def sans_volatil(rendu):
-    """Sans ce qui change à chaque fois : numéro de version, phrase qui le cite, durées."""
-    return {n: v for n, v in rendu.items() if n not in ("version", "resume", "latence_ms")}
-
-
 @pytest.mark.parametrize("comment", [a_la_main, par_papermill, par_airflow])
 @pytest.mark.parametrize(
     ("notebook", "nom_de_l_etape", "parametres"),
@@ -241,9 +229,9 @@ def sans_volatil(rendu):
     ids=["42", "43"],
 )
 def test_la_main_papermill_airflow_et_kubeflow_donnent_le_meme_json(
-    avril, seance, comment, notebook, nom_de_l_etape, parametres
+    avril, seance, sans_volatil, comment, notebook, nom_de_l_etape, parametres
 ):
-    attendu = sans_volatil(etape(avril, nom_de_l_etape))
+    attendu = sans_volatil(avril.etape(nom_de_l_etape))
     rendu = sans_volatil(lancer(comment, notebook, parametres, seance))
     assert rendu.keys() == attendu.keys()
     assert rendu == attendu

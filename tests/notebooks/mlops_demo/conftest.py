@@ -1,7 +1,6 @@
 """De quoi éprouver le service : un Postgres, un MLflow et un service que l’on peut tuer."""
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -18,10 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pyarrow.parquet as pq
 import pytest
 from mlops_demo import base, entrainement, postgres, processus, registre
-from mlops_demo.configuration import dossier_donnees
 from mlops_demo.service_demande import EXEMPLE
 
 
@@ -250,19 +247,6 @@ class Charge:
         """Attend que le service ait encore répondu tant de fois."""
         but = len(self.reponses) + reponses
         attendre(lambda: len(self.reponses) >= but, f"{reponses} réponses")
-
-
-@pytest.fixture(scope="session")
-def peu_de_donnees(tmp_path_factory) -> Path:
-    """Un dossier de données où il reste un vol sur huit, empreintes comprises."""
-    dossier = tmp_path_factory.mktemp("peu") / "data"
-    shutil.copytree(dossier_donnees(), dossier)
-    vols = pq.read_table(dossier / "flights.parquet")
-    pq.write_table(vols.take(list(range(0, len(vols), 8))), dossier / "flights.parquet")
-    noms = [ligne.split()[1] for ligne in (dossier / "SHA256SUMS").read_text().splitlines()]
-    sommes = [f"{hashlib.sha256((dossier / n).read_bytes()).hexdigest()}  {n}\n" for n in noms]
-    (dossier / "SHA256SUMS").write_text("".join(sommes))
-    return dossier
 
 
 @pytest.fixture(scope="module")
