@@ -1,6 +1,11 @@
-"""Le champion servi par le MLServer de l’image, comme par KServe, dit ce que dit le service."""
+"""Le champion servi par MLServer, comme par KServe, dit ce que dit le service.
+
+MLServer tourne ici dans l’environnement de l’image (make test-k8s), puis dans l’image elle-même,
+enfermée comme le pod (make test-local).
+"""
 
 import json
+import os
 import re
 import subprocess
 import urllib.error
@@ -13,10 +18,13 @@ from mlops_demo import processus, service, simulation
 from mlops_demo.features import CATEGORIES, FEATURES, exemples
 from programmes import environnement, programme
 
-pytestmark = pytest.mark.k8s
-
 RACINE = Path(__file__).resolve().parents[2]
 IMAGE = RACINE / "cluster_k8s" / "images" / "mlserver"
+NOM = "mlops-essai/mlserver:local"
+FACONS = [
+    pytest.param("environnement", marks=pytest.mark.k8s),
+    pytest.param("image", marks=pytest.mark.local),
+]
 
 
 def lire(adresse, corps=None, limite_s=30):
@@ -36,26 +44,56 @@ def environnement_mlserver(tmp_path_factory):
     return environnement(tmp_path_factory.mktemp("mlserver"), IMAGE / "requirements.txt")
 
 
-@pytest.fixture(scope="module")
-def mlserver(champion, environnement_mlserver, tmp_path_factory):
-    """MLServer, lancé par servir.py avec les variables du ServingRuntime."""
-    moteur = yaml.safe_load((RACINE / "cluster_k8s" / "kserve" / "moteur.yaml").read_text())
+def conteneur_du_moteur():
+    """Le conteneur que décrit le ServingRuntime."""
+    moteur = yaml.safe_load((RACINE / "cluster_k8s" / "kserve" / "moteur.yaml").read_text("utf-8"))
     (conteneur,) = moteur["spec"]["containers"]
+    return conteneur
+
+
+def dans_l_image(env):
+    """Construit l’image, et donne la commande qui la lance enfermée comme le pod."""
+    fait = subprocess.run(
+        ["docker", "build", "-q", "-t", NOM, "-f", IMAGE / "Dockerfile", "."],
+        cwd=RACINE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert fait.returncode == 0, f"{fait.stderr}\nSans moteur Docker : sudo .ci/moteur"
+    garde = conteneur_du_moteur()["securityContext"]
+    assert garde["readOnlyRootFilesystem"]
+    assert garde["capabilities"] == {"drop": ["ALL"]}
+    commande = ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+    commande += ["--security-opt", "no-new-privileges", "--network", "host", "--memory", "1g"]
+    return [*commande, *(option for nom in env for option in ("--env", nom)), NOM]
+
+
+@pytest.fixture(scope="module", params=FACONS)
+def mlserver(request, champion, tmp_path_factory):
+    """MLServer, lancé par servir.py avec les variables du ServingRuntime."""
     dossier = tmp_path_factory.mktemp("modeles")
-    env = {variable["name"]: variable["value"] for variable in conteneur["env"]}
+    env = {variable["name"]: variable["value"] for variable in conteneur_du_moteur()["env"]}
     port = processus.port_libre()
     env |= {
-        "PATH": f"{environnement_mlserver}:/usr/bin:/bin",
-        "HOME": str(dossier),
-        "OMP_NUM_THREADS": "1",
         "MLFLOW_TRACKING_URI": champion[0],
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_GRPC_PORT": str(processus.port_libre()),
         "MLSERVER_METRICS_PORT": str(processus.port_libre()),
-        "DOSSIER": str(dossier / "modeles"),
     }
+    if request.param == "image":
+        commande = dans_l_image(env)
+        env["PATH"] = os.environ["PATH"]
+    else:
+        executables = request.getfixturevalue("environnement_mlserver")
+        commande = [executables / "python", IMAGE / "servir.py"]
+        env |= {
+            "PATH": f"{executables}:/usr/bin:/bin",
+            "HOME": str(dossier),
+            "OMP_NUM_THREADS": "1",
+        }
+        env["DOSSIER"] = str(dossier / "modeles")
     adresse = f"http://127.0.0.1:{port}/v2"
-    commande = [environnement_mlserver / "python", IMAGE / "servir.py"]
     pret = f"{adresse}/models/retard-vol/ready"
     with programme(commande, dossier / "mlserver.journal", env, pret):
         yield adresse
@@ -97,8 +135,7 @@ def test_kserve_et_le_service_donnent_les_memes_probabilites(mlserver, champion,
 
 
 def test_mlserver_repond_aux_sondes_du_moteur(mlserver):
-    moteur = yaml.safe_load((RACINE / "cluster_k8s" / "kserve" / "moteur.yaml").read_text())
-    (conteneur,) = moteur["spec"]["containers"]
+    conteneur = conteneur_du_moteur()
     for sonde in ("startupProbe", "readinessProbe", "livenessProbe"):
         chemin = conteneur[sonde]["httpGet"]["path"].removeprefix("/v2")
         with urllib.request.urlopen(f"{mlserver}{chemin}", timeout=10) as reponse:
@@ -112,6 +149,7 @@ def test_un_vol_sans_une_colonne_n_est_pas_juge(mlserver, vols):
         lire(f"{mlserver}/models/retard-vol/infer", demande)
 
 
+@pytest.mark.k8s
 def test_un_modele_absent_du_registre_se_dit(champion, environnement_mlserver, tmp_path):
     fait = subprocess.run(
         [environnement_mlserver / "python", IMAGE / "servir.py"],
@@ -138,6 +176,7 @@ def versions(verrou):
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==([^ \\]+)", texte, re.MULTILINE))
 
 
+@pytest.mark.k8s
 def test_l_image_relit_les_modeles_avec_les_versions_du_projet():
     ici, la = versions(IMAGE / "requirements.txt"), versions(RACINE / "requirements" / "lock.txt")
     for paquet in ("mlflow", "numpy", "pandas", "scikit-learn", "skops"):
