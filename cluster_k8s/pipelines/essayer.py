@@ -16,17 +16,23 @@ from pathlib import Path
 
 import mlops_demo
 import yaml
+from docker.errors import DockerException
+from docker.types import Mount
 from kfp import components, local
+from kfp.local import docker_task_handler
 
 ICI = Path(__file__).parent
 TRANSMISES = ("DATABASE_URL", "MLOPS_UTILISATEUR", "MLOPS_TRAVAIL", "MLFLOW_TRACKING_URI")
 COULEURS = re.compile(r"\x1b\[\d+m")
 
 
-def charger(nom: str):
-    """Lit un pipeline compilé, reprises retirées."""
+def charger(nom: str, image: str | None = None):
+    """Lit un pipeline compilé, reprises retirées, et ``image`` à la place de celle du YAML."""
     documents = list(yaml.safe_load_all((ICI / f"{nom}.yaml").read_text(encoding="utf-8")))
     _sans_reprise(documents[0])
+    if image is not None:
+        for executeur in documents[0]["deploymentSpec"]["executors"].values():
+            executeur["container"]["image"] = image
     return components.load_component_from_text(yaml.safe_dump_all(documents, allow_unicode=True))
 
 
@@ -39,12 +45,26 @@ def _sans_reprise(noeud: object) -> None:
             _sans_reprise(enfant)
 
 
+def lancer_conteneur(client, image: str, command: list[str], volumes: dict, **reglages) -> int:
+    """Exécute une étape dans un conteneur ; rend son code de sortie, et le retire.
+
+    kfp 2.17.0 laisse Docker le retirer, et tient pour réussie l’étape dont il n’a pas eu le temps
+    de lire le code : une étape en échec passe parfois (kubeflow/pipelines, issue 13332).
+    """
+    conteneur = client.containers.run(image, command, detach=True, volumes=volumes, **reglages)
+    try:
+        for ligne in conteneur.logs(stream=True):
+            print(ligne.decode(), end="")
+        return conteneur.wait()["StatusCode"]
+    finally:
+        conteneur.remove(force=True)
+
+
 def executant(image: str | None) -> local.SubprocessRunner | local.DockerRunner:
     """Des processus d’ici, ou des conteneurs qui voient la même base et le même dossier."""
     if image is None:
         return local.SubprocessRunner(use_venv=False)
-    from docker.types import Mount
-
+    docker_task_handler.run_docker_container = lancer_conteneur
     travail = str(mlops_demo.dossier_travail())
     return local.DockerRunner(
         network_mode="host",
@@ -76,9 +96,16 @@ def principal() -> int:
     try:
         with mlops_demo.session():
             local.init(executant(options.image), pipeline_root=str(options.dossier.absolute()))
-            charger(options.pipeline)(**options.parametres)
+            charger(options.pipeline, options.image)(**options.parametres)
     except mlops_demo.ErreurUtilisateur as erreur:
         print(f"Erreur : {erreur}", file=sys.stderr)
+        return 1
+    except DockerException as erreur:
+        print(
+            f"Erreur : l’étape ne démarre pas dans l’image {options.image} : lancez Docker et "
+            f"construisez l’image (make up), puis recommencez.\n{erreur}",
+            file=sys.stderr,
+        )
         return 1
     except RuntimeError as erreur:  # ce que lève kfp quand une étape échoue
         print(f"Erreur : {COULEURS.sub('', str(erreur))}", file=sys.stderr)
