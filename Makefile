@@ -52,8 +52,8 @@ test: environnement ## lance tous les tests
 	@$(VENV) -m pytest -m mutants tests/notebooks/mlops_demo/test_mutants.py
 	@$(VENV) -m pytest $(DE_FRONT)
 
-test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker
-	@$(VENV) -m pytest -m local tests/local
+test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker ; COURT=1 : l’essentiel
+	@$(VENV) -m pytest -m "local$(if $(COURT), and not lent)" tests/local tests/cluster_k8s
 
 test-k8s: environnement ## vérifie cluster_k8s/ : schémas, sécurité, sauvegarde, service KServe
 	@$(VENV) -m pytest $(DE_FRONT) -m k8s tests/cluster_k8s

@@ -23,7 +23,7 @@ IMAGE = RACINE / "cluster_k8s" / "images" / "mlserver"
 NOM = "mlops-essai/mlserver:local"
 FACONS = [
     pytest.param("environnement", marks=pytest.mark.k8s),
-    pytest.param("image", marks=pytest.mark.local),
+    pytest.param("image", marks=[pytest.mark.local, pytest.mark.lent]),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.lent]
 
 ECRIRE = """
 import mlflow, pathlib

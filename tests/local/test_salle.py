@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.lent]
 
 SALLE = [f"invite{i:02d}" for i in range(1, 31)]
 # Ni invite01 ni invite02, dont d’autres tests se servent.

@@ -5,7 +5,7 @@ import time
 import psycopg
 import pytest
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.lent]
 
 TAILLE = "1200m"
 
