@@ -211,6 +211,38 @@ def test_un_service_sans_controle_ni_borne_est_vu():
     assert sans_garde(services) == ({"postgres", "preparation"}, {"mlflow"})
 
 
+def patience(controle):
+    """Combien de secondes un outil qui ne répond plus reste en vie."""
+    return (controle["timeout"] + controle["interval"]) * controle["retries"]
+
+
+def controles():
+    """Les contrôles de santé que nous écrivons, en secondes, par fichier ou par service."""
+    nombres = r"--interval=(\d+)s --timeout=(\d+)s --retries=(\d+)"
+    trouves = {
+        dockerfile.parent.name: re.search(nombres, dockerfile.read_text("utf-8"))
+        for dockerfile in sorted(RACINE.glob("*/images/*/Dockerfile"))
+    }
+    lus = {
+        nom: dict(zip(("interval", "timeout", "retries"), map(int, t.groups()), strict=True))
+        for nom, t in trouves.items()
+    }
+    services = yaml.safe_load((LOCAL / "common.yaml").read_text("utf-8"))["services"]
+    for nom, service in services.items():
+        controle = service.get("healthcheck", {})
+        if "timeout" in controle:
+            lus[nom] = {n: int(str(controle[n]).rstrip("s")) for n in lus["demo"]}
+    return lus
+
+
+def test_une_machine_occupee_deux_minutes_ne_fait_rien_tuer():
+    """Swarm tue ce qui n’est pas sain, même si c’est la machine qui est lente."""
+    lus = controles()
+    assert {"demo", "hub", "mlserver", "postgres", "grafana"} <= lus.keys()
+    assert {nom: c for nom, c in lus.items() if patience(c) < 120} == {}
+    assert patience({"interval": 10, "timeout": 5, "retries": 3}) < 120
+
+
 def publies(services):
     """Les ports publiés de chaque service."""
     ports = {nom: s.get("ports", []) for nom, s in services.items()}
