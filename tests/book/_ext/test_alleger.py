@@ -21,6 +21,9 @@ PAGE = """<head>
 <script>DOCUMENTATION_OPTIONS.page = 1;</script>
 <script src="{r}_static/theme.js"></script>
 <script defer src="{r}_static/tard.js"></script>
+<script src="{r}_static/clipboard.min.js"></script>
+<script src="{r}_static/copybutton.js?v=1"></script>
+<script defer src="{r}_static/copier.js"></script>
 <script src="{r}_static/searchtools.js"></script><script src="{r}searchindex.js"></script>
 </head><i class="fa-solid fa-lune"></i>"""
 
@@ -154,6 +157,13 @@ def test_scripts_differes():
     assert '<script src="_static/documentation_options.js">' in page, "La page s’en sert aussitôt."
     assert '<script defer src="_static/tard.js">' in page
     assert "preload" not in page
+
+
+def test_les_scripts_de_copie_attendent_un_geste():
+    page = simplifier(PAGE.format(r=""), "", False)
+    assert "clipboard" not in page
+    assert "copybutton" not in page
+    assert '<script defer src="_static/copier.js">' in page, "C’est lui qui les demandera."
 
 
 def test_une_page_deja_allegee_reste_telle_quelle(livre):
