@@ -14,7 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # controles.py
 
 INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
 BIN = Path(sys.executable).parent
-A_PART = ("kserve", "notebooks")
+A_PART = ("kserve", "notebooks", "pipelines")
+# Le grand lot s’ajoute à une installation, comme son en-tête le dit.
+AVEC_ECHELLE = ("overlays/kind-echelle", "overlays/production-echelle")
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +46,12 @@ def depot(tmp_path_factory):
 def rendus(outils, depot, tmp_path_factory):
     """Le YAML de chaque installation, dans un fichier."""
     dossier = tmp_path_factory.mktemp("rendus")
-    for installation in (*INSTALLATIONS, *A_PART):
+    for installation in AVEC_ECHELLE:
+        copie = depot / installation
+        shutil.copytree(depot / installation.removesuffix("-echelle"), copie)
+        with (copie / "kustomization.yaml").open("a", encoding="utf-8") as fichier:
+            fichier.write("components: [../../echelle]\n")
+    for installation in (*INSTALLATIONS, *AVEC_ECHELLE, *A_PART):
         fait = subprocess.run(
             [outils / "kubectl", "kustomize", depot / installation],
             capture_output=True,

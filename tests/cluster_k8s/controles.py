@@ -357,6 +357,7 @@ def mises_a_jour(objets: list[dict]) -> Iterator[str]:
 def variables(objets: list[dict]) -> Iterator[str]:
     """Pas deux valeurs pour une variable ; « $(NOM) » est connu du conteneur."""
     cartes = {o["metadata"]["name"]: o.get("data", {}) for o in objets if o["kind"] == "ConfigMap"}
+    indexes = {nom(o) for o in objets if o.get("spec", {}).get("completionMode") == "Indexed"}
     for qui, pod in pods(objets):
         for conteneur in conteneurs(pod):
             noms = [v["name"] for v in conteneur.get("env", [])]
@@ -364,6 +365,8 @@ def variables(objets: list[dict]) -> Iterator[str]:
                 yield f"{qui}, {conteneur['name']} : une variable a deux valeurs"
             for source in conteneur.get("envFrom", []):
                 noms += cartes.get(source.get("configMapRef", {}).get("name"), {})
+            # Kubernetes l’ajoute aux conteneurs d’un Job indexé.
+            noms += ["JOB_COMPLETION_INDEX"] if qui in indexes else []
             textes = [*conteneur.get("command", []), *conteneur.get("args", [])]
             if textes and textes[0] in ("sh", "bash"):
                 continue  # « $(…) » y est du shell

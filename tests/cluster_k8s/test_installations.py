@@ -14,7 +14,8 @@ pytestmark = pytest.mark.k8s
 
 RACINE = Path(__file__).resolve().parents[2]
 INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
-VERSIONS = ("1.34", "1.36", "1.37")
+AVEC_ECHELLE = ("overlays/kind-echelle", "overlays/production-echelle")
+VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 
 # Les règles de checkov que nous n’appliquons pas, et pourquoi.
 CHECKOV_IGNORE = {
@@ -50,11 +51,17 @@ def pod_de(objets, genre, nom):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_les_objets_suivent_le_schema_strict(outils, rendus, version):
-    fichiers = [rendus / f"{Path(i).name}.yaml" for i in INSTALLATIONS]
+def test_les_objets_suivent_le_schema_strict(outils, rendus, tmp_path, version):
+    noms = (*INSTALLATIONS, *AVEC_ECHELLE, "pipelines")
+    fichiers = [rendus / f"{Path(nom).name}.yaml" for nom in noms]
+    # Un essai de Katib est un Job : ses valeurs remplacent « ${trialParameters.*} ».
+    katib = yaml.safe_load((RACINE / "cluster_k8s" / "katib" / "reglage.yaml").read_text("utf-8"))
+    essai = {**katib["spec"]["trialTemplate"]["trialSpec"], "metadata": {"name": "essai"}}
+    fichiers.append(tmp_path / "katib.yaml")
+    fichiers[-1].write_text(yaml.safe_dump(essai), encoding="utf-8")
     fait = lancer(outils / "kubernetes-validate", "--strict", "-k", version, *fichiers)
     assert fait.returncode == 0, fait.stdout + fait.stderr
-    lus = sum(f.read_text(encoding="utf-8").count("\nkind: ") for f in fichiers)
+    lus = sum(len(re.findall(r"^kind: ", f.read_text(encoding="utf-8"), re.M)) for f in fichiers)
     assert (fait.stdout + fait.stderr).count("passed for resource") == lus, fait.stdout[-800:]
 
 
@@ -66,11 +73,24 @@ def test_un_champ_inconnu_est_vu(outils, rendus, tmp_path):
     assert fait.returncode != 0
 
 
-@pytest.mark.parametrize("installation", INSTALLATIONS)
+@pytest.mark.parametrize("installation", [*INSTALLATIONS, *AVEC_ECHELLE])
 def test_une_installation_n_a_pas_de_defaut(objets, installation):
     lus = objets(installation)
     assert len(lus) > 35
     assert controles.defauts(lus) == []
+
+
+def images(objets):
+    """Les images que lancent les pods, postgres excepté."""
+    pods = [controles.modele(o)["spec"] for o in objets if controles.modele(o)]
+    conteneurs = [c for p in pods for c in (*p["containers"], *p.get("initContainers", []))]
+    return {c["image"] for c in conteneurs} - {"postgres:18-bookworm"}
+
+
+def test_en_production_chaque_image_vient_du_registre_declare(objets):
+    for nom in ("overlays/production", "overlays/production-echelle"):
+        assert all(i.startswith("registre.exemple.fr/mlops/") for i in images(objets(nom))), nom
+    assert images(objets("overlays/kind")) == {"mlops/demo:local", "mlops/mlflow:local"}
 
 
 def conteneur(genre, nom, indice=0):

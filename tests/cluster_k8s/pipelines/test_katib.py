@@ -93,10 +93,9 @@ def test_le_job_d_un_essai_apprend_et_ecrit_ce_que_katib_lit(kfp, seance):
     pod = essai(valeurs)["spec"]["template"]["spec"]
     (conteneur,) = pod["containers"]
     assert conteneur["name"] == lire()["spec"]["trialTemplate"]["primaryContainerName"]
-    programme, *arguments = conteneur["args"]
-    assert programme == "python"
+    assert conteneur["command"] == ["python"], "sans elle, Katib chercherait l’image en ligne"
     fait = subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, *conteneur["args"]],
         cwd=RACINE,
         env={**os.environ, **seance, "MLOPS_UTILISATEUR": "katib"},
         capture_output=True,
