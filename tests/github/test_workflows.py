@@ -340,12 +340,16 @@ def test_le_service_postgres_a_la_version_de_local():
     assert f"POSTGRES_IMAGE={service['image']}\n" in reglages
 
 
-def test_chaque_image_de_local_est_publiee():
+def test_chaque_image_est_publiee():
     contenu = yaml.safe_load((RACINE / ".github/workflows/images.yml").read_text(encoding="utf-8"))
     tache = contenu["jobs"]["image"]
     construites = [e for e in tache["steps"] if "build-push-action" in e.get("uses", "")]
     publiees = {*tache["strategy"]["matrix"]["image"], "airflow"}
-    assert publiees == {f.parent.name for f in (RACINE / "local").glob("images/*/Dockerfile")}
+    assert publiees == {f.parent.name for f in RACINE.glob("*/images/*/Dockerfile")}
+    dossiers = {f.parents[2].name for f in RACINE.glob("*/images/*/Dockerfile")}
+    # YAML lit la clé « on » comme le booléen vrai.
+    chemins = contenu[True]["push"]["paths"]
+    assert all(any(c.startswith(f"{dossier}/") for c in chemins) for dossier in dossiers)
     for etape in construites:
         reglages = etape["with"]
         assert reglages["platforms"] == "linux/amd64,linux/arm64"
