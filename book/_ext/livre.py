@@ -124,17 +124,18 @@ const vu = (resultat) => new Promise((montrer) => {
 });
 Search.makeSearchSummary = (page, racines, ancre) => {
   const article = new DOMParser().parseFromString(page, "text/html").querySelector("article");
-  article.querySelectorAll(".headerlink, .cell_input, script, style").forEach((e) => e.remove());
-  article.querySelectorAll("caption, dd, dt, li, p, td, th").forEach((e) => e.append(" "));
   const passage = (ancre && article.querySelector(ancre)) || article;
-  const lettres = [...passage.textContent.replace(/\s+/g, " ").trim()];
-  const plie = lettres.map((lettre) => lettre.normalize("NFD")[0].toLowerCase()).join("");
+  passage.querySelectorAll(".headerlink, .cell_input, script, style").forEach((e) => e.remove());
+  passage.querySelectorAll("caption, dd, dt, li, p, td, th").forEach((e) => e.append(" "));
+  const entier = passage.textContent.replace(/\s+/g, " ").trim().normalize("NFC");
+  // Sans ses accents, une lettre tient la même place.
+  const plie = entier.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   const places = [...racines].map((racine) => plie.indexOf(racine)).filter((place) => place >= 0);
   const place = places.length ? Math.min(...places) : 0;
-  const debut = place > 80 ? lettres.indexOf(" ", place - 80) + 1 : 0;
+  const debut = place > 80 ? entier.indexOf(" ", place - 80) + 1 : 0;
   const extrait = document.createElement("p");
   extrait.className = "context";
-  const texte = lettres.slice(debut, debut + 240).join("").trim();
+  const texte = entier.slice(debut, debut + 240).trim();
   extrait.textContent = `${debut ? "… " : ""}${texte} …`;
   return extrait;
 };
