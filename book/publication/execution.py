@@ -236,7 +236,7 @@ class Sonde:
     """Mesure un noyau et ses processus enfants : mémoire de pointe, temps de processeur.
 
     Le temps de processeur dépend bien moins que la durée de ce que fait le reste de la machine ;
-    celui de Postgres n’y est pas.
+    celui de Postgres n’y est pas, même quand c’est ce noyau qui a dû le lancer.
     """
 
     def __init__(self) -> None:
@@ -269,7 +269,7 @@ class Sonde:
             noyau = psutil.Process(self._pid)
             arbre = [noyau, *noyau.children(recursive=True)]
             self.pointe = max(self.pointe, sum(p.memory_info().rss for p in arbre))
-            temps = [t for p in arbre for t in p.cpu_times()[:4]]
+            temps = [t for p in arbre if p.name() != "postgres" for t in p.cpu_times()[:4]]
             self.processeur = max(self.processeur, sum(temps))
 
 

@@ -1,13 +1,36 @@
 """De vrais notebooks, exécutés par papermill dans un dépôt jetable."""
 
 import io
+import shutil
+import time
 
 import nbformat
+import psutil
 import pytest
 from publication.depot import ErreurPublication
-from publication.execution import executer
+from publication.execution import Sonde, executer
 from publication.plan import copie_executee, lire_notebooks, lire_releve, perimes
 from publication.suivi import Suivi
+
+
+@pytest.mark.parametrize(("nom", "compte"), [("calcul", True), ("postgres", False)])
+def test_le_temps_de_postgres_n_est_pas_celui_du_noyau_qui_l_a_lance(tmp_path, nom, compte):
+    # Étant donné un noyau, et un programme qu’il a lancé, qui calcule une seconde
+    (tmp_path / nom).symlink_to(shutil.which("sh"))
+    calculer = f"'{tmp_path / nom}' -c 'while :; do :; done' & wait"
+    noyau = psutil.Popen(["sh", "-c", calculer])
+    try:
+        while not any(p.cpu_times().user > 1 for p in noyau.children()):
+            time.sleep(0.1)
+        # Quand on mesure le noyau
+        sonde = Sonde()
+        sonde.suivre(noyau.pid)
+    finally:
+        for processus in (*noyau.children(), noyau):
+            processus.kill()
+        noyau.wait()
+    # Alors il a le temps de ce programme, sauf si c’est Postgres
+    assert (sonde.processeur > 1) is compte
 
 
 def executer_tout(racine):
