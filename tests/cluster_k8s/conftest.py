@@ -12,11 +12,8 @@ import yaml
 RACINE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))  # controles.py
 
-INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
 BIN = Path(sys.executable).parent
 A_PART = ("kserve", "notebooks", "pipelines")
-# Le grand lot s’ajoute à une installation, comme son en-tête le dit.
-AVEC_ECHELLE = ("overlays/kind-echelle", "overlays/production-echelle")
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +42,8 @@ def depot(tmp_path_factory):
 @pytest.fixture(scope="session")
 def rendus(outils, depot, tmp_path_factory):
     """Le YAML de chaque installation, dans un fichier."""
+    from controles import AVEC_ECHELLE, INSTALLATIONS
+
     dossier = tmp_path_factory.mktemp("rendus")
     for installation in AVEC_ECHELLE:
         copie = depot / installation

@@ -22,6 +22,18 @@ def environnement(dossier: Path, verrou: Path) -> Path:
     return dossier / "bin"
 
 
+def construire(image: str, dockerfile: str) -> None:
+    """Construit une image du dépôt ; ce qui n’a pas changé vient du cache du moteur."""
+    fait = subprocess.run(
+        ["docker", "build", "-q", "-t", image, "-f", dockerfile, "."],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert fait.returncode == 0, f"{fait.stderr}\nSans moteur Docker : sudo .ci/moteur"
+
+
 def attendre(adresse, programme, journal, limite_s=240):
     """Attend qu’une adresse réponde ; montre le journal si elle n’y vient pas."""
     fin = time.monotonic() + limite_s

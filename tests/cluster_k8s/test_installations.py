@@ -13,8 +13,7 @@ import yaml
 pytestmark = pytest.mark.k8s
 
 RACINE = Path(__file__).resolve().parents[2]
-INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
-AVEC_ECHELLE = ("overlays/kind-echelle", "overlays/production-echelle")
+INSTALLATIONS, AVEC_ECHELLE = controles.INSTALLATIONS, controles.AVEC_ECHELLE
 VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 
 # Les règles de checkov que nous n’appliquons pas, et pourquoi.
@@ -82,8 +81,7 @@ def test_une_installation_n_a_pas_de_defaut(objets, installation):
 
 def images(objets):
     """Les images que lancent les pods, postgres excepté."""
-    pods = [controles.modele(o)["spec"] for o in objets if controles.modele(o)]
-    conteneurs = [c for p in pods for c in (*p["containers"], *p.get("initContainers", []))]
+    conteneurs = [c for _, pod in controles.pods(objets) for c in controles.conteneurs(pod)]
     return {c["image"] for c in conteneurs} - {"postgres:18-bookworm"}
 
 

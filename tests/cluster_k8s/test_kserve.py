@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mlops_demo import processus, service, simulation
 from mlops_demo.features import CATEGORIES, FEATURES, exemples
-from programmes import environnement, programme
+from programmes import construire, environnement, programme
 
 RACINE = Path(__file__).resolve().parents[2]
 IMAGE = RACINE / "cluster_k8s" / "images" / "mlserver"
@@ -53,14 +53,7 @@ def conteneur_du_moteur():
 
 def dans_l_image(env):
     """Construit l’image, et donne la commande qui la lance enfermée comme le pod."""
-    fait = subprocess.run(
-        ["docker", "build", "-q", "-t", NOM, "-f", IMAGE / "Dockerfile", "."],
-        cwd=RACINE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert fait.returncode == 0, f"{fait.stderr}\nSans moteur Docker : sudo .ci/moteur"
+    construire(NOM, IMAGE / "Dockerfile")
     garde = conteneur_du_moteur()["securityContext"]
     assert garde["readOnlyRootFilesystem"]
     assert garde["capabilities"] == {"drop": ["ALL"]}

@@ -1,13 +1,10 @@
 """Le pipeline du dépôt, une étape par conteneur de l’image demo, sur un vrai moteur Docker."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
+from programmes import construire
 
 pytestmark = [pytest.mark.local, pytest.mark.lent]
 
-RACINE = Path(__file__).resolve().parents[3]
 IMAGE = "mlops-essai/demo:local"
 # Assez de jours pour que le gate accepte, ou trop peu.
 ACCEPTE = {"debut": "2013-01-01", "mois": ["2013-04", "2013-05"]}
@@ -17,14 +14,7 @@ REFUSE = {"debut": "2013-02-25"}
 @pytest.fixture(scope="module")
 def image():
     """L’image demo, construite du dépôt ; celle de « make up » si rien n’a changé."""
-    fait = subprocess.run(
-        ["docker", "build", "-q", "-t", IMAGE, "-f", "local/images/demo/Dockerfile", "."],
-        cwd=RACINE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert fait.returncode == 0, f"{fait.stderr}\nSans moteur Docker : sudo .ci/moteur"
+    construire(IMAGE, "local/images/demo/Dockerfile")
     return ("--image", IMAGE)
 
 
