@@ -393,6 +393,8 @@ def _indicateurs(connexion: adbc.Connection, table: str) -> dict[str, float]:
         connexion=connexion,
     ).iloc[0]
     indicateurs = {"part de lignes écartées": lot["ecartees"]}
+    if table == "weather":
+        return indicateurs | _indicateurs_de_la_meteo(connexion)
     if table != "flights":
         return indicateurs
     vols = base.lire(
@@ -423,6 +425,23 @@ def _indicateurs(connexion: adbc.Connection, table: str) -> dict[str, float]:
     return indicateurs | {"vols par jour": (par_jour["mini"], par_jour["maxi"])}
 
 
+def _indicateurs_de_la_meteo(connexion: adbc.Connection) -> dict[str, float]:
+    """Ce qui trahit une unité ou un fuseau qui n’est pas celui du contrat."""
+    releves = base.lire(
+        """
+        SELECT count(DISTINCT (time_hour AT TIME ZONE 'America/New_York')::date)::int AS jours,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY temp) AS "température médiane",
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY wind_speed) AS "vent médian",
+            avg(precip)::float8 AS "précipitations moyennes",
+            (SELECT extract(hour FROM time_hour AT TIME ZONE 'UTC')::float8 FROM jugement
+                GROUP BY 1 ORDER BY avg(temp) DESC NULLS LAST LIMIT 1) AS "heure la plus chaude"
+        FROM jugement
+        """,
+        connexion=connexion,
+    ).iloc[0]
+    return releves.to_dict()
+
+
 def _court(valeur: float) -> str:
     """Trois chiffres significatifs, virgule décimale."""
     return f"{valeur:.3g}".replace(".", ",") if np.isfinite(valeur) else "inconnu"
@@ -437,6 +456,8 @@ def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
     }
     refus = []
     for nom, bornes in bornes_du_lot.items():
+        if duree not in bornes:
+            continue
         mini, maxi = bornes[duree]
         valeurs = np.atleast_1d(np.asarray(indicateurs[nom], dtype=float))
         if not ((valeurs >= mini) & (valeurs <= maxi)).all():

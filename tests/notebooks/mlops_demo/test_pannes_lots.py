@@ -65,3 +65,58 @@ def test_une_meteo_sans_une_seule_temperature_est_refusee(demo):
     assert (bilan.decision, len(vides)) == ("refusé", 2), bilan.motifs
     peu = releves.head(99).assign(temp=np.nan, dewp=np.nan)
     assert not any("aucune valeur" in m for m in donnees.recevoir(peu, "weather").motifs)
+
+
+# --- Une météo dans d’autres unités, ou à une autre heure ------------------------------------
+
+DEREGLEE = {
+    "degrés Celsius": (
+        lambda d: d.assign(temp=(d["temp"] - 32) / 1.8, dewp=(d["dewp"] - 32) / 1.8),
+        "température médiane",
+    ),
+    "kilomètres par heure": (
+        lambda d: d.assign(wind_speed=d["wind_speed"] * 1.609, wind_gust=d["wind_gust"] * 1.609),
+        "vent médian",
+    ),
+    "millimètres": (lambda d: d.assign(precip=d["precip"] * 25.4), "précipitations moyennes"),
+    "heure locale donnée pour de l’UTC": (
+        lambda d: d.assign(
+            time_hour=d["time_hour"]
+            .dt.tz_convert("America/New_York")
+            .dt.tz_localize(None)
+            .dt.tz_localize("UTC")
+        ),
+        "heure la plus chaude",
+    ),
+}
+
+
+@pytest.fixture
+def sans_meteo(demo):
+    """Les relevés de l’année, qu’une base vide de météo va recevoir mois par mois."""
+    releves = base.lire("SELECT * FROM weather")
+    locale = releves["time_hour"].dt.tz_convert("America/New_York")
+    with base.transaction() as connexion:
+        connexion.exec_driver_sql("CREATE TABLE meteo_gardee AS TABLE weather")
+        connexion.exec_driver_sql("DELETE FROM weather")
+    yield dict(list(releves.groupby(locale.dt.month)))
+    with base.transaction() as connexion:
+        connexion.exec_driver_sql("DELETE FROM weather")
+        connexion.exec_driver_sql("INSERT INTO weather TABLE meteo_gardee")
+        connexion.exec_driver_sql("DROP TABLE meteo_gardee")
+
+
+def test_chaque_mois_de_meteo_entre_et_deregle_il_est_refuse_pour_cela(sans_meteo):
+    for mois, releves in sans_meteo.items():
+        for nom, (deregler, motif) in DEREGLEE.items():
+            bilan = donnees.recevoir(deregler(releves), "weather")
+            assert not bilan.accepte, f"mois {mois}, {nom} : accepté"
+            assert any(m.startswith(f"{motif} :") for m in bilan.motifs), (mois, nom, bilan.motifs)
+        bilan = donnees.recevoir(releves, "weather")
+        assert bilan.accepte, (mois, bilan.motifs)
+        assert bilan.chargees == len(releves)
+
+
+def test_un_lot_de_meteo_trop_court_ne_se_juge_pas_sur_ses_moyennes(sans_meteo):
+    froid = sans_meteo[1].head(18 * 24)
+    assert donnees.recevoir(froid.assign(temp=20.0, dewp=10.0), "weather").accepte
