@@ -1,5 +1,6 @@
 """Recevoir des données : charger une fois, refuser avec des raisons, ne jamais rien abîmer."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -8,6 +9,9 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from mlops_demo import base, contrat, donnees
@@ -99,39 +103,98 @@ def test_un_chargement_tue_a_mi_chemin_se_reprend(demo):
 
 # --- Les mauvais lots ----------------------------------------------------------------------
 
+ARRIVEE = "retard à l’arrivée égal à l’écart des heures"
+# Ce qui est faussé, et la raison qui doit le dire.
 POISONS = {
-    "kilomètres": lambda d: d.assign(distance=(d["distance"] * 1.609).round()),
-    "retards inversés": lambda d: d.assign(arr_delay=-d["arr_delay"]),
-    "retards en secondes": lambda d: d.assign(arr_delay=d["arr_delay"] * 60),
-    "étiquettes mélangées": lambda d: d.assign(
-        arr_delay=d["arr_delay"].sample(frac=1, random_state=1).to_numpy()
+    "kilomètres": (
+        lambda d: d.assign(distance=(d["distance"] * 1.609).round()),
+        "distance différente de celle connue",
     ),
-    "heure locale donnée pour de l’UTC": lambda d: d.assign(
-        time_hour=d["time_hour"] - pd.Timedelta(hours=5)
+    "retards inversés": (lambda d: d.assign(arr_delay=-d["arr_delay"]), ARRIVEE),
+    "retards en secondes": (lambda d: d.assign(arr_delay=d["arr_delay"] * 60), "arr_delay hors de"),
+    "étiquettes mélangées": (
+        lambda d: d.assign(arr_delay=d["arr_delay"].sample(frac=1, random_state=1).to_numpy()),
+        ARRIVEE,
     ),
-    "année décalée": lambda d: d.assign(time_hour=d["time_hour"] + pd.Timedelta(days=365)),
-    "colonne toute vide": lambda d: d.assign(air_time=np.nan),
-    "origines inconnues": lambda d: d.assign(origin="CDG"),
-    "compagnies inconnues": lambda d: d.assign(carrier="ZZ"),
-    "dix fois chaque vol": lambda d: pd.concat([d] * 10),
-    "chaînes hostiles": lambda d: d.assign(tailnum="'); DROP TABLE flights; --"),
-    "balises": lambda d: d.assign(dest="<script>"),
-    "infinis": lambda d: d.assign(arr_delay=np.inf),
-    "texte pour un nombre": lambda d: d.assign(distance="loin"),
-    "octet nul": lambda d: d.assign(dest="A\x00B"),
-    "décimales": lambda d: d.assign(sched_dep_time=d["sched_dep_time"] + 0.5),
-    "un jour sur deux": lambda d: d[d["time_hour"].dt.day % 2 == 0].assign(
-        flight=lambda x: x["flight"] + 5000
+    "heure locale donnée pour de l’UTC": (
+        lambda d: d.assign(time_hour=d["time_hour"] - pd.Timedelta(hours=5)),
+        "départ prévu cohérent avec l’heure UTC",
+    ),
+    "année décalée": (
+        lambda d: d.assign(time_hour=d["time_hour"] + pd.Timedelta(days=365)),
+        "time_hour hors de",
+    ),
+    "colonne toute vide": (
+        lambda d: d.assign(air_time=np.nan),
+        "air_time : aucune valeur dans tout le lot",
+    ),
+    "origines inconnues": (lambda d: d.assign(origin="CDG"), "origin hors de"),
+    "compagnies inconnues": (lambda d: d.assign(carrier="ZZ"), "carrier inconnu de airlines"),
+    "dix fois chaque vol": (lambda d: pd.concat([d] * 10), "clé en double dans le lot"),
+    "chaînes hostiles": (
+        lambda d: d.assign(tailnum="'); DROP TABLE flights; --"),
+        "tailnum",
+    ),
+    "balises": (lambda d: d.assign(dest="<script>"), "dest"),
+    "infinis": (lambda d: d.assign(arr_delay=np.inf), "arr_delay illisible"),
+    "texte pour un nombre": (lambda d: d.assign(distance="loin"), "distance illisible"),
+    "octet nul": (lambda d: d.assign(dest="A\x00B"), "dest illisible"),
+    "décimales": (
+        lambda d: d.assign(sched_dep_time=d["sched_dep_time"] + 0.5),
+        "sched_dep_time illisible",
+    ),
+    "un jour sur deux": (
+        lambda d: d[d["time_hour"].dt.day % 2 == 0].assign(flight=lambda x: x["flight"] + 5000),
+        "flight hors de",
     ),
 }
 
 
+@pytest.fixture(scope="module")
+def _sans_mars(demo, tmp_path_factory):
+    """De quoi vivre dans un schéma à part, qui ne connaît que janvier et février."""
+    dossier = tmp_path_factory.mktemp("sans mars") / "data"
+    shutil.copytree(dossier_donnees(), dossier)
+    vols = pq.read_table(dossier / "flights.parquet")
+    hiver = pc.less(vols["time_hour"], pa.scalar(pd.Timestamp("2013-03-01T05:00Z")))
+    pq.write_table(vols.filter(hiver), dossier / "flights.parquet")
+    noms = [ligne.split()[1] for ligne in (dossier / "SHA256SUMS").read_text().splitlines()]
+    sommes = [f"{hashlib.sha256((dossier / n).read_bytes()).hexdigest()}  {n}\n" for n in noms]
+    (dossier / "SHA256SUMS").write_text("".join(sommes))
+    return {"MLOPS_DONNEES": str(dossier), "MLOPS_UTILISATEUR": "sans_mars"}
+
+
+@pytest.fixture
+def sans_mars(mars, _sans_mars, monkeypatch):
+    """Une base qui attend mars : un lot n’y est refusé que pour ce qu’il est."""
+    for nom, valeur in _sans_mars.items():
+        monkeypatch.setenv(nom, valeur)
+    base.oublier()
+    base.preparer()
+    donnees.charger()
+    yield
+    monkeypatch.undo()
+    base.oublier()
+
+
 @pytest.mark.parametrize("nom", POISONS)
-def test_un_lot_empoisonne_est_refuse_avec_ses_raisons(mars, vols_intacts, nom):
-    bilan = donnees.recevoir(POISONS[nom](mars))
+def test_un_lot_empoisonne_est_refuse_pour_ce_qu_il_a(mars, sans_mars, nom):
+    empoisonner, motif = POISONS[nom]
+    avant = base.lire(ETAT).iloc[0].to_dict()
+    bilan = donnees.recevoir(empoisonner(mars))
     assert not bilan.accepte, f"{nom} : accepté"
     assert bilan.chargees == 0
-    assert bilan.motifs, f"{nom} : refusé sans raison"
+    assert any(motif in m for m in bilan.motifs), bilan.motifs
+    assert not any("déjà chargé" in m for m in bilan.motifs), "refusé pour une autre raison"
+    assert base.lire(ETAT).iloc[0].to_dict() == avant, "un lot refusé a modifié les vols"
+
+
+def test_le_meme_lot_sain_entre(mars, sans_mars):
+    bilan = donnees.recevoir(mars)
+    assert (bilan.accepte, bilan.chargees) == (True, len(mars)), bilan.motifs
+    with base.transaction() as connexion:
+        connexion.exec_driver_sql("DELETE FROM features WHERE flight_date >= '2013-03-01'")
+        connexion.exec_driver_sql("DELETE FROM flights WHERE flight_date >= '2013-03-01'")
 
 
 FORMES = {
