@@ -15,6 +15,10 @@ from mlops_demo import postgres
 from mlops_demo.configuration import ErreurUtilisateur, schema, serveur_mlflow, utilisateur
 
 SCHEMA_MLFLOW = "mlflow"
+SANS_PLACE = (
+    "la base n’a plus de place sur son disque : rien n’a été gardé de ce qui était commencé, le "
+    "reste est intact. Libérez de la place, puis relancez l’étape."
+)
 
 
 @functools.cache
@@ -99,11 +103,16 @@ def transaction() -> Iterator[sa.Connection]:
     """Connexion SQLAlchemy dans une transaction, sur la base préparée.
 
     Raises:
-        ErreurUtilisateur: si la base ne répond pas.
+        ErreurUtilisateur: si la base ne répond pas ou n’a plus de place.
     """
     _preparee()
-    with _connexion() as connexion, connexion.begin():
-        yield connexion
+    try:
+        with _connexion() as connexion, connexion.begin():
+            yield connexion
+    except sa.exc.DBAPIError as erreur:
+        if _disque_plein(erreur.orig):
+            raise ErreurUtilisateur(SANS_PLACE) from erreur
+        raise
 
 
 @contextmanager
@@ -149,18 +158,14 @@ def transaction_en_bloc() -> Iterator[adbc.Connection]:
                     "le reste est intact. Relancez-la, puis la même étape."
                 ) from erreur
             if _disque_plein(erreur):
-                raise ErreurUtilisateur(
-                    "la base n’a plus de place sur son disque : rien n’a été gardé de ce qui était "
-                    "commencé, le reste est intact. Libérez de la place, puis relancez l’étape."
-                ) from erreur
+                raise ErreurUtilisateur(SANS_PLACE) from erreur
             raise
 
 
 def _disque_plein(erreur: BaseException) -> bool:
     """Vrai si Postgres n’a pas pu agrandir un fichier (code 53100, ou limite de taille)."""
-    if not isinstance(erreur, adbc.Error):
-        return False
-    return erreur.sqlstate == "53100" or "Check free disk space" in str(erreur)
+    # ADBC et psycopg nomment tous deux ce code « sqlstate ».
+    return getattr(erreur, "sqlstate", "") == "53100" or "Check free disk space" in str(erreur)
 
 
 def executer(connexion: adbc.Connection, sql: str) -> None:

@@ -15,6 +15,8 @@ AVANT_IMPORT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # Une demi-minute laisse un serveur redémarrer ; d’office, MLflow insiste plus de deux minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     # Sur une machine partagée, l’attente active d’OpenMP rend le gradient boosting
     # jusqu’à dix fois plus lent avec plusieurs fils.
     "OMP_NUM_THREADS": "1",

@@ -7,6 +7,8 @@ import time
 import urllib.error
 import urllib.request
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as version_du_paquet
 from pathlib import Path
@@ -19,6 +21,7 @@ import pandas as pd
 import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from requests import RequestException
 from sklearn.pipeline import Pipeline
 
 from mlops_demo import base, features, journal, tracabilite
@@ -76,6 +79,17 @@ def _exiger_le_serveur(adresse: str) -> None:
             "Lancez-le, corrigez MLFLOW_TRACKING_URI, ou retirez cette variable pour que MLflow "
             "écrive dans la base."
         ) from erreur
+
+
+@contextmanager
+def _serveur_en_marche() -> Iterator[None]:
+    """Dit qu’un serveur MLflow s’est arrêté en route, plutôt que l’erreur qui en vient."""
+    try:
+        yield
+    except (MlflowException, RequestException):
+        if serveur := serveur_mlflow():
+            _exiger_le_serveur(serveur)
+        raise
 
 
 def client() -> mlflow.MlflowClient:
@@ -137,12 +151,13 @@ def enregistrer_essai(
         L’identifiant de l’essai (``run_id``).
 
     Raises:
-        ErreurUtilisateur: si les fichiers du modèle ne s’écrivent pas (disque plein, droits).
+        ErreurUtilisateur: si les fichiers du modèle ne s’écrivent pas (disque plein, droits), ou
+            si le serveur MLflow s’arrête en route.
     """
     client()
     entree = exemples[FEATURES].head(200)
     signature = infer_signature(entree, pipeline.predict_proba(entree)[:, 1])
-    with mlflow.start_run(experiment_id=experience(), run_name=nom) as essai:
+    with _serveur_en_marche(), mlflow.start_run(experiment_id=experience(), run_name=nom) as essai:
         mlflow.log_params(_parametres(pipeline))
         mlflow.log_metrics(mesures)
         mlflow.set_tags(
@@ -168,7 +183,7 @@ def enregistrer_essai(
                 )
             except (OSError, MlflowException) as erreur:
                 cause = erreur.__cause__ or erreur  # skops enveloppe celle du disque
-                if not isinstance(cause, OSError):
+                if not isinstance(cause, OSError) or isinstance(cause, RequestException):
                     raise
                 raise ErreurUtilisateur(
                     f"les fichiers du modèle « {nom} » ne s’écrivent pas ({cause}) : l’essai est "

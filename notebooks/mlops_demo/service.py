@@ -26,7 +26,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlops_demo import base, processus
-from mlops_demo.configuration import ErreurUtilisateur, dossier_tampon, dossier_travail
+from mlops_demo.configuration import (
+    AVANT_IMPORT,
+    ErreurUtilisateur,
+    dossier_tampon,
+    dossier_travail,
+)
 from mlops_demo.features import FEATURES
 from mlops_demo.service_champion import Champion, Suivi, alias_suivi
 from mlops_demo.service_demande import Demande, Refus, Reponse, Vol, champ, motifs
@@ -66,7 +71,8 @@ def application() -> FastAPI:
     dans la campagne ``MLOPS_CAMPAGNE`` (la sienne, si la variable manque).
     """
     for nom, valeur in DELAIS.items():
-        os.environ.setdefault(nom, valeur)
+        if os.environ.get(nom) in (None, AVANT_IMPORT.get(nom)):
+            os.environ[nom] = valeur
     suivi = Suivi(dossier_tampon() / alias_suivi())
     campagne = os.environ.get("MLOPS_CAMPAGNE")
     livreur = Livreur(Tampon(dossier_tampon()), int(campagne) if campagne else None)

@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import urllib.request
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,15 @@ from mlops_demo.gate import juger
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+
+def repond(adresse):
+    """Vrai si un serveur répond à cette adresse."""
+    try:
+        urllib.request.urlopen(f"{adresse}/health", timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def en_service():
@@ -172,6 +182,17 @@ def test_sans_place_pour_ses_fichiers_un_modele_n_entre_pas_au_registre(ailleurs
     assert (registre.version_de(registre.CHALLENGER), en_service()) == (versions, avant)
 
 
+def test_sans_place_pour_le_journal_une_promotion_n_a_pas_lieu(disque_plein):
+    avant = journal.tout()
+    mesures = {"détail": np.random.default_rng(1).bytes(9_500_000).hex()}  # 19 Mo, incompressibles
+    with pytest.raises(ErreurUtilisateur, match="plus de place sur son disque"):
+        registre.mettre_en_service(
+            "promotion", 2, "2013-05-01", "sans place", attendu=1, details=mesures
+        )
+    assert en_service() == (1, 1)
+    pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
+
+
 # --- MLflow et le registre -----------------------------------------------------------------
 
 
@@ -182,6 +203,29 @@ def test_un_serveur_mlflow_injoignable_est_dit_tout_de_suite(ailleurs, monkeypat
         registre.mettre_en_service("promotion", 2, "2013-05-01", "panne", attendu=1)
     monkeypatch.undo()
     assert en_service() == (1, 1)
+    pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
+
+
+def test_un_serveur_mlflow_tue_pendant_un_apprentissage_est_dit_et_rien_n_est_inscrit(
+    ailleurs, serveur_mlflow, annee, attendre, monkeypatch
+):
+    hiver, avant = annee[annee["flight_date"] < "2013-01-08"], journal.tout()
+    modele = entrainement.apprendre(entrainement.lineaire(), hiver)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", serveur_mlflow.adresse)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    attendre(lambda: repond(serveur_mlflow.adresse), "le serveur MLflow")
+    versions = registre.version_de(registre.CHALLENGER)
+    vrai = registre.mlflow.log_metrics
+
+    def mesurer_puis_tuer(mesures):
+        vrai(mesures)
+        serveur_mlflow.tuer()
+
+    monkeypatch.setattr(registre.mlflow, "log_metrics", mesurer_puis_tuer)
+    with pytest.raises(ErreurUtilisateur, match=r"ne répond pas .* rien n’a changé au registre"):
+        registre.enregistrer_essai("panne", modele, etiquetes(hiver), {"auc": 0.7})
+    monkeypatch.undo()
+    assert (registre.version_de(registre.CHALLENGER), en_service()) == (versions, (1, 1))
     pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
 
 
