@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psycopg
 import pytest
 import sqlalchemy as sa
 from mlops_demo import (
@@ -165,6 +166,23 @@ def test_un_modele_trop_vieux_leve_une_alarme(servies, mesure):
     )
 
 
+def _ecrire_puis_defaire(probabilite: float) -> int:
+    """Écrit une prédiction dans une campagne neuve, puis annule tout ; rend le nombre de lignes."""
+    with base.moteur().connect() as connexion:
+        try:
+            ecrites = connexion.execute(
+                sa.text(
+                    "WITH c AS (INSERT INTO campagnes (scenario, auteur) VALUES ('nan', 'x')"
+                    " RETURNING id) INSERT INTO predictions (campagne_id, canal, flight_id,"
+                    " version_modele, probabilite) SELECT id, 'lot', 1, 1, :p FROM c"
+                ),
+                {"p": float(probabilite)},
+            )
+            return ecrites.rowcount
+        finally:
+            connexion.rollback()
+
+
 @pytest.mark.ml_test_score("Surveillance 5")
 def test_ni_nan_ni_infini_ne_passent(mars, lineaire, demo, mesure):
     gros = entrainement.apprendre(entrainement.boosting(), mars)
@@ -186,15 +204,10 @@ def test_ni_nan_ni_infini_ne_passent(mars, lineaire, demo, mesure):
             juger(mars, bonnes, fausses)
         with pytest.raises(ValueError, match="probabilités"):
             evaluation.mesurer(mars["late"], fausses)
-        with pytest.raises(sa.exc.IntegrityError), base.transaction() as connexion:
-            connexion.execute(
-                sa.text(
-                    "WITH c AS (INSERT INTO campagnes (scenario, auteur) VALUES ('nan', 'x')"
-                    " RETURNING id) INSERT INTO predictions (campagne_id, canal, flight_id,"
-                    " version_modele, probabilite) SELECT 1, 'lot', 1, 1, :p"
-                ),
-                {"p": float(mauvaise)},
-            )
+        with pytest.raises(sa.exc.IntegrityError) as refus:
+            _ecrire_puis_defaire(mauvaise)
+        assert isinstance(refus.value.orig, psycopg.errors.CheckViolation), refus.value
+    assert _ecrire_puis_defaire(0.5) == 1, "c’est bien la valeur que la base refuse"
     mesure(
         f"{nombre(essais, 0)} vols aux bornes ou sans valeur : tous dans ]0 ; 1[ ; "
         "NaN et infini refusés"

@@ -1,7 +1,8 @@
 """Promouvoir, refuser, revenir : l’alias et le journal changent ensemble."""
 
 import os
-import threading
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -71,24 +72,50 @@ def test_une_raison_vide_est_refusee_et_l_alias_ne_bouge_pas(deux_versions):
     assert en_service() == (premier, premier)
 
 
-def test_deux_promotions_en_meme_temps_une_seule_gagne(deux_versions):
+COURIR = """
+import sys
+from mlops_demo import base, registre
+from mlops_demo.configuration import ErreurUtilisateur
+premier, autre = map(int, sys.argv[1:])
+registre.version_de(registre.CHAMPION)  # connexions ouvertes avant le départ
+print("prêt", flush=True)
+for _ in sys.stdin:
+    try:
+        registre.mettre_en_service("promotion", autre, "2013-05-01", "course", attendu=premier)
+        print("gagné", flush=True)
+    except ErreurUtilisateur:
+        print("refusé", flush=True)
+"""
+
+
+def test_deux_demonstrations_promeuvent_en_meme_temps_une_seule_gagne(deux_versions):
     premier, autre = deux_versions
-    issues = []
-
-    def promouvoir():
-        try:
-            registre.mettre_en_service("promotion", autre, "2013-05-01", "course", attendu=premier)
-            issues.append("gagné")
-        except ErreurUtilisateur:
-            issues.append("refusé")
-
-    fils = [threading.Thread(target=promouvoir) for _ in range(2)]
-    for fil in fils:
-        fil.start()
-    for fil in fils:
-        fil.join(60)
-    assert sorted(issues) == ["gagné", "refusé"]
-    assert en_service() == (autre, autre)
+    coureurs = [
+        subprocess.Popen(
+            [sys.executable, "-c", COURIR, str(premier), str(autre)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        assert [c.stdout.readline() for c in coureurs] == ["prêt\n"] * 2
+        for tour in range(5):
+            avant = len(journal.tout())
+            for coureur in coureurs:
+                coureur.stdin.write("\n")
+            for coureur in coureurs:  # vidés ensemble : c’est le départ
+                coureur.stdin.flush()
+            assert sorted(c.stdout.readline() for c in coureurs) == ["gagné\n", "refusé\n"], tour
+            assert en_service() == (autre, autre)
+            assert len(journal.tout()) == avant + 1, "le refus a laissé une ligne au journal"
+            registre.retour_arriere("course", "2013-05-02")
+            assert en_service() == (premier, premier)
+    finally:
+        for coureur in coureurs:
+            coureur.kill()
+            coureur.communicate()
 
 
 def test_un_alias_deplace_a_la_main_revient_au_journal(deux_versions):
