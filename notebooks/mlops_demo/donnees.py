@@ -447,9 +447,14 @@ def _court(valeur: float) -> str:
     return f"{valeur:.3g}".replace(".", ",") if np.isfinite(valeur) else "inconnu"
 
 
-def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
-    """Motifs de refus du lot entier ; liste vide s’il est acceptable."""
-    indicateurs = _indicateurs(connexion, table)
+def hors_bornes(indicateurs: dict[str, float], table: str) -> list[str]:
+    """Donne les indicateurs d’un lot hors des bornes que le contrat donne à sa durée.
+
+    Args:
+        indicateurs: une valeur par borne du contrat, ou deux, la plus petite et la plus grande ;
+            ``jours``, s’il y est, est la durée du lot.
+        table: table du contrat ; sans bornes à elle, celle des lignes écartées s’applique.
+    """
     duree = "mois" if indicateurs.get("jours", 0) >= JOURS_D_UN_MOIS else "court"
     bornes_du_lot = contrat.contrat(table).get("lot") or {
         "part de lignes écartées": contrat.contrat("flights")["lot"]["part de lignes écartées"]
@@ -465,6 +470,12 @@ def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
             ecrites = " à ".join(_court(v) for v in valeurs)
             attendu = f"attendu entre {_court(mini)} et {_court(maxi)}"
             refus.append(f"{nom} : {ecrites}{unite}, {attendu}")
+    return refus
+
+
+def _motifs_du_lot(connexion: adbc.Connection, table: str) -> list[str]:
+    """Motifs de refus du lot entier ; liste vide s’il est acceptable."""
+    refus = hors_bornes(_indicateurs(connexion, table), table)
     refus += _colonnes_vides(connexion, table)
     if not refus:
         return []
