@@ -3,19 +3,26 @@
 (() => {
   "use strict";
   const GESTES = ["pointermove", "pointerdown", "keydown", "focusin"];
-  const SCRIPTS = ["clipboard.min.js", "copybutton.js"];
   const dossier = new URL(".", document.currentScript.src);
+  // L’un après l’autre : le second se sert du premier.
+  const scripts = ["clipboard.min.js", "copybutton.js"];
+
+  function attendre() {
+    GESTES.forEach((geste) => addEventListener(geste, charger));
+  }
 
   function charger() {
     GESTES.forEach((geste) => removeEventListener(geste, charger));
-    SCRIPTS.forEach((nom) => {
-      const script = document.createElement("script");
-      script.src = new URL(nom, dossier);
-      // L’un après l’autre : le second se sert du premier.
-      script.async = false;
-      document.head.append(script);
+    const script = document.createElement("script");
+    script.src = new URL(scripts[0], dossier);
+    script.addEventListener("load", () => {
+      scripts.shift();
+      if (scripts.length) charger();
     });
+    // Le réseau a manqué : le prochain geste réessaie.
+    script.addEventListener("error", attendre);
+    document.head.append(script);
   }
 
-  GESTES.forEach((geste) => addEventListener(geste, charger));
+  attendre();
 })();

@@ -8,6 +8,7 @@ Ils ne servent ni à construire le livre ni à le lire : on ne les installe que 
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,9 +88,18 @@ def node(place: Path) -> Path:
 
 
 def poser_les_boutons(page: "Page") -> None:
-    """Fait le premier geste d’un lecteur, et attend les boutons « Copier » qu’il amène."""
-    page.mouse.move(1, 1)
-    page.wait_for_function(BOUTONS_POSES)
+    """Bouge la souris comme un lecteur, jusqu’aux boutons « Copier » que le geste amène.
+
+    Raises:
+        ErreurPublication: si rien ne vient en 30 s.
+    """
+    fin = time.monotonic() + 30
+    while not page.evaluate(BOUTONS_POSES):
+        if time.monotonic() > fin:
+            raise ErreurPublication(f"les boutons « Copier » ne viennent pas : {page.url}")
+        page.mouse.move(1, 1)
+        page.mouse.move(2, 1)
+        page.wait_for_timeout(100)
 
 
 def charger_axe(page: "Page", racine: Path) -> None:

@@ -114,11 +114,11 @@ def ouvrir(navigateur: Browser, adresse: str, **options) -> tuple[Page, Visite]:
         page = navigateur.new_context(locale="fr-FR", **options).new_page()
         visite = observer(page)
         page.goto(adresse, wait_until="networkidle")
+        poser_les_boutons(page)
         # Un réseau de conteneurs qui s’allume à côté fait échouer une demande : on recommence.
         if not any("ERR_NETWORK_CHANGED" in echec for echec in visite.echecs):
             break
         page.context.close()
-    poser_les_boutons(page)
     return page, visite
 
 
@@ -376,6 +376,21 @@ def test_navigation_au_clavier(navigateur, adresses):
     page.focus("a.right-next")
     page.keyboard.press("Enter")
     page.wait_for_url("**/1_definitions.html")
+    page.context.close()
+
+
+def test_un_reseau_qui_manque_ne_coute_pas_les_boutons(navigateur, adresses):
+    # Étant donné une page dont le premier script des boutons n’arrive pas
+    page = navigateur.new_context().new_page()
+    page.route("**/clipboard.min.js*", lambda route: route.abort(), times=1)
+    page.goto(f"{adresses['http']}/notebooks/41_donnees.html", wait_until="networkidle")
+    with page.expect_event("requestfailed"):
+        page.mouse.move(1, 1)
+    assert page.locator("button.copybtn").count() == 0
+    # Quand le lecteur continue, alors la page redemande ce qui manque
+    poser_les_boutons(page)
+    # Et chaque extrait a un bouton et un seul
+    assert page.locator("button.copybtn").count() == page.locator("div.highlight pre").count() > 0
     page.context.close()
 
 
