@@ -1,5 +1,6 @@
 """Des pannes dans la boucle : ce qui a été perdu (rien), et ce que l’utilisateur a vu."""
 
+import re
 import resource
 import signal
 import urllib.request
@@ -27,6 +28,7 @@ from mlops_demo.evaluation import mesurer
 from mlops_demo.features import etiquetes
 from mlops_demo.gate import juger
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -281,26 +283,41 @@ def test_une_horloge_qui_recule_ne_change_ni_le_champion_ni_le_retour(ailleurs):
 # --- Un mauvais modèle ---------------------------------------------------------------------
 
 
+def inscrire(modele):
+    """Inscrit un modèle à la main, sans passer par le gate ; rend sa version."""
+    with registre.mlflow.start_run(experiment_id=registre.experience()) as essai:
+        registre.mlflow.sklearn.log_model(
+            modele,
+            name="modele",
+            pip_requirements=registre.DEPENDANCES,
+            skops_trusted_types=registre.TYPES_ADMIS,
+        )
+    return registre.inscrire_challenger(essai.info.run_id)
+
+
 def test_un_modele_d_une_autre_signature_n_est_pas_mis_en_service(ailleurs, annee):
     """Inscrit à la main, il lit le retard au départ, que l’on ignore en prédisant."""
     vols = etiquetes(annee[annee["flight_date"] < "2013-01-15"])
     etranger = make_pipeline(StandardScaler(), LogisticRegression())
     etranger.fit(pd.DataFrame({"dep_delay": vols["late"] * 60}), vols["late"].astype(int))
-    with registre.mlflow.start_run(experiment_id=registre.experience()) as essai:
-        registre.mlflow.sklearn.log_model(
-            etranger,
-            name="modele",
-            pip_requirements=registre.DEPENDANCES,
-            skops_trusted_types=registre.TYPES_ADMIS,
-        )
-    version = registre.inscrire_challenger(essai.info.run_id)
-    refus = canari.essayer(version, ailleurs.pipelines[1], vols)
+    refus = canari.essayer(inscrire(etranger), ailleurs.pipelines[1], vols)
     assert not refus.accepte
     assert "les fichiers ne jugent pas" in refus.motif
     assert en_service() == (1, 1)
 
 
-def test_une_meilleure_auc_avec_une_pire_calibration_est_refusee():
+def test_un_modele_trop_gros_n_est_pas_mis_en_service(ailleurs, annee):
+    """Des plus proches voisins gardent tous leurs exemples : ici 60 Mio, étiquettes comprises."""
+    vols = etiquetes(annee[annee["flight_date"] < "2013-01-15"])
+    exemples = np.random.default_rng(1).normal(size=(30 * 2**17, 1))
+    voisins = KNeighborsClassifier(algorithm="brute").fit(exemples, exemples[:, 0] > 0)
+    refus = canari.essayer(inscrire(voisins), ailleurs.pipelines[1], vols)
+    assert not refus.accepte
+    assert re.fullmatch(r"6\d Mio de fichiers, 50 au plus", refus.motif)
+    assert en_service() == (1, 1)
+
+
+def test_une_meilleure_auc_ne_rachete_pas_une_pire_calibration():
     aleas = np.random.default_rng(3)
     vraie = aleas.uniform(0.05, 0.6, 8000)
     vols = pd.DataFrame(
@@ -310,10 +327,15 @@ def test_une_meilleure_auc_avec_une_pire_calibration_est_refusee():
             "origin": np.array(["EWR", "JFK", "LGA"])[np.arange(8000) % 3],
         }
     )
-    champion = np.clip(vraie + aleas.normal(0, 0.1, 8000), 0.01, 0.99)
-    challenger = np.clip(vraie + 0.25, 0, 0.99)
+    # Étant donné un champion qui classe mal et compte juste, et son contraire
+    champion = np.full(8000, vols["late"].mean())
+    challenger = vraie + 0.05
     mieux, moins = (mesurer(vols["late"], p)["auc"] for p in (challenger, champion))
-    assert mieux > moins, "il classe mieux les vols"
+    assert mieux > moins + 0.1, "il classe bien mieux les vols"
+    # Alors tout le reste du gate l’accepte, et le journal dira ce qui l’arrête
     verdict = juger(vols, champion, challenger)
+    manquees = verdict.conditions.loc[~verdict.conditions["tenue"], "condition"].tolist()
+    assert manquees == ["calibration (biais absolu)"]
     assert not verdict.promu
-    assert "calibration" in verdict.raison, "et le journal dira pourquoi"
+    # Et le même, aussi juste que le champion, entre
+    assert juger(vols, champion, vraie).promu
