@@ -464,6 +464,10 @@ def essaim() -> None:
     projet = valeurs["MLOPS_PROJET"]
     if lancer("docker", "compose", "ps", "--quiet").stdout.strip():
         raise Probleme("La pile tourne déjà sous Compose : « make down » d’abord.")
+    print(
+        "Attention : Swarm ouvre les ports de la pile sur toutes les adresses de la machine, quoi "
+        "que disent ADRESSE et ADRESSE_HUB ; un pare-feu seul les ferme au réseau."
+    )
     if not lancer("docker", "stack", "ls", "--format", "{{.Name}}").stdout.split().count(projet):
         verifier()
     initialiser_swarm()

@@ -145,6 +145,28 @@ class Pile:
         """Un secret, tel que l’administrateur le lit."""
         return (self.local / "secrets" / nom).read_text(encoding="utf-8")
 
+    def secrets(self):
+        """Tous les secrets de local/secrets, par leur nom."""
+        fichiers = (self.local / "secrets").glob("*_*")
+        return {fichier.name: fichier.read_text(encoding="utf-8") for fichier in fichiers}
+
+    def dits(self, *conteneurs):
+        """Ce que Docker montre de conteneurs : inspection, journal, commandes, histoire."""
+        vus = self.lancer("docker", "inspect", *conteneurs).stdout
+        textes = {"docker inspect": vus}
+        for conteneur in json.loads(vus):
+            nom, identifiant, image = (conteneur[cle] for cle in ("Name", "Id", "Image"))
+            journal = subprocess.run(
+                ["docker", "logs", identifiant], capture_output=True, check=True
+            )
+            textes[f"journal de {nom}"] = (journal.stdout + journal.stderr).decode(errors="replace")
+            commandes = self.lancer("docker", "top", identifiant, "-eo", "args")
+            assert commandes.returncode == 0, commandes.stderr
+            textes[f"commandes de {nom}"] = commandes.stdout
+            histoire = self.lancer("docker", "history", "--no-trunc", image)
+            textes[f"histoire de {image}"] = histoire.stdout
+        return textes
+
     def adresse(self, service):
         """L’adresse HTTP d’un service sur cette machine."""
         return f"http://127.0.0.1:{self.reglages[f'PORT_{service.upper()}']}"
@@ -432,6 +454,20 @@ def inviter_sur():
 def inviter(pile):
     """Connecte des participants à la pile de Compose."""
     return _inviter_sur(pile)
+
+
+@pytest.fixture(scope="session")
+def exiger_secrets():
+    """Vérifie qu’aucun secret ne se lit dans des textes, nommés par leur provenance."""
+
+    def exiger(secrets, textes):
+        assert len(secrets) >= 7
+        assert all(len(valeur) >= 20 for valeur in secrets.values())
+        for nom, valeur in secrets.items():
+            fuites = [ou for ou, texte in textes.items() if valeur in texte]
+            assert fuites == [], f"le secret « {nom} » se lit dans : {fuites}"
+
+    return exiger
 
 
 @pytest.fixture(scope="session")

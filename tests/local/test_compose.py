@@ -202,35 +202,15 @@ def lire_les_couches(images):
     return ["docker", "save", *images]
 
 
-def test_aucun_secret_ne_fuit(pile, inviter):
-    inviter("invite01")
-    secrets = {
-        nom: pile.secret(nom)
-        for nom in (f.name for f in (pile.local / "secrets").iterdir())
-        if nom != "cartes.html"
-    }
-    assert len(secrets) >= 7
+def test_aucun_secret_ne_fuit(pile, inviter, exiger_secrets):
     code = "import os; print(open(os.environ['DATABASE_PASSWORD_FILE']).read(), "
     code += "os.environ['JUPYTERHUB_API_TOKEN'], sep='|')"
     base, jeton = inviter("invite01").executer(code).strip().split("|")
-    secrets |= {"base du participant": base, "jeton du participant": jeton}
-    assert all(len(valeur) >= 20 for valeur in secrets.values())
+    secrets = {**pile.secrets(), "base du participant": base, "jeton du participant": jeton}
     vus = conteneurs(pile)
-    textes = {"docker inspect": json.dumps(vus)}
-    for conteneur in vus:
-        nom = conteneur["Name"]
-        journal = subprocess.run(
-            ["docker", "logs", conteneur["Id"]], capture_output=True, check=True
-        )
-        textes[f"journal de {nom}"] = (journal.stdout + journal.stderr).decode("utf-8", "replace")
-        processus = pile.lancer("docker", "top", conteneur["Id"], "-eo", "args")
-        textes[f"commandes de {nom}"] = processus.stdout
-    images = {conteneur["Image"] for conteneur in vus}
-    for image in images:
-        textes[f"histoire de {image}"] = pile.lancer(
-            "docker", "history", "--no-trunc", image
-        ).stdout
+    exiger_secrets(secrets, pile.dits(*(conteneur["Id"] for conteneur in vus)))
     # Les couches, lues en flux ; ensemble : celles que des images partagent n’y sont qu’une fois.
+    images = {conteneur["Image"] for conteneur in vus}
     sauvegarde = subprocess.Popen(lire_les_couches(images), stdout=subprocess.PIPE)
     trouve = subprocess.run(
         ["grep", "-c", "-a", "-F", "-e", "\n".join(secrets.values())],
@@ -241,9 +221,6 @@ def test_aucun_secret_ne_fuit(pile, inviter):
     )
     assert sauvegarde.wait() == 0
     assert trouve.stdout.strip() == "0", "un secret est dans une couche d’une image"
-    for nom, valeur in secrets.items():
-        fuites = [ou for ou, texte in textes.items() if valeur in texte]
-        assert fuites == [], f"le secret « {nom} » se lit dans : {fuites}"
 
 
 def test_un_mauvais_mot_de_passe_est_refuse(pile):

@@ -130,3 +130,8 @@ def _simple(valeur):
     if isinstance(valeur, date):
         valeur = calendar.timegm(valeur.timetuple()) * 1000
     return f"{valeur:.12g}" if isinstance(valeur, int | float) else str(valeur)
+
+
+@pytest.mark.local
+def test_aucun_secret_ne_se_lit(pile, superset, exiger_secrets):
+    exiger_secrets(pile.secrets(), pile.dits(pile.conteneur("superset")))

@@ -15,7 +15,8 @@ def essaim(moteur, fabriquer_pile):
     actif = pile.lancer("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
     try:
         lance = pile.make("swarm", limite_s=1200)
-        assert lance.returncode == 0, (lance.stdout + lance.stderr)[-6000:]
+        pile.sortie_de_swarm = lance.stdout + lance.stderr
+        assert lance.returncode == 0, pile.sortie_de_swarm[-6000:]
         yield pile
     finally:
         pile.make("down", "DATA=1", limite_s=300)
@@ -55,6 +56,10 @@ def test_le_service_a_deux_repliques_et_rien_n_est_ouvert_de_trop(essaim):
         assert not json.loads(vu)[0]["Endpoint"].get("Ports"), f"{service} est ouvert à tous"
 
 
+def test_make_swarm_dit_ce_que_swarm_ouvre(essaim):
+    assert "sur toutes les adresses" in essaim.sortie_de_swarm
+
+
 def test_un_participant_a_son_serveur_sa_base_et_mlflow(essaim, inviter_sur):
     sortie = inviter_sur(essaim)("invite01").executer(
         "import mlflow\n"
@@ -68,6 +73,58 @@ def test_un_participant_a_son_serveur_sa_base_et_mlflow(essaim, inviter_sur):
     )
     assert "['demo_invite01']" in sortie, sortie
     assert "noté" in sortie, sortie
+
+
+def conteneurs(pile):
+    """Les identifiants de ce qui tourne, participants compris."""
+    nom = f"name=^{pile.reglages['MLOPS_PROJET']}"
+    return pile.lancer("docker", "ps", "--quiet", "--filter", nom).stdout.split()
+
+
+def test_chaque_conteneur_est_enferme(essaim, inviter_sur):
+    inviter_sur(essaim)("invite01")
+    vus = json.loads(essaim.lancer("docker", "inspect", *conteneurs(essaim)).stdout)
+    assert len(vus) >= 7, [c["Name"] for c in vus]
+    for conteneur in vus:
+        nom, hote = conteneur["Name"], conteneur["HostConfig"]
+        assert hote["ReadonlyRootfs"], f"{nom} écrit dans son image"
+        assert hote["CapDrop"] == ["ALL"], nom
+        assert hote["Memory"] > 0, nom
+        assert hote["PidsLimit"] > 0, nom
+        assert conteneur["Config"]["User"] or "postgres" in nom, f"{nom} tourne en root"
+
+
+def test_aucun_secret_ne_se_lit(essaim, inviter_sur, exiger_secrets):
+    inviter_sur(essaim)("invite01")
+    projet = essaim.reglages["MLOPS_PROJET"]
+    textes = essaim.dits(*conteneurs(essaim))
+    # « --pretty » : le contenu d’une configuration se lit, au lieu de son codage.
+    for objet, *options in (("service",), ("secret",), ("config", "--pretty")):
+        noms = essaim.lancer("docker", objet, "ls", "--quiet", "--filter", f"name={projet}")
+        assert noms.stdout, objet
+        textes[objet] = essaim.lancer(
+            "docker", objet, "inspect", *options, *noms.stdout.split()
+        ).stdout
+    exiger_secrets(essaim.secrets(), textes)
+
+
+def test_un_serveur_inactif_s_arrete_et_garde_son_travail(essaim, inviter_sur, attendre):
+    # Étant donné un participant qui a écrit un fichier, puis s’en va
+    inviter_sur(essaim)("invite02").executer("open('travail.txt', 'w').write('fait')")
+    projet = essaim.reglages["MLOPS_PROJET"]
+    etiquette = f"label=presentation-mlops.participant={projet}"
+    trouver = ("docker", "ps", "--quiet", "--filter", etiquette)
+    assert essaim.lancer(*trouver).stdout.split()
+    # Quand l’inactivité permise se réduit à quelques secondes
+    hub = f"{projet}_hub"
+    fait = essaim.lancer("docker", "service", "update", "--env-add", "INACTIVITE_S=10", hub)
+    assert fait.returncode == 0, fait.stderr
+    # Alors son serveur s’arrête de lui-même
+    attendre(lambda: not essaim.lancer(*trouver).stdout.split(), "l’arrêt des serveurs inactifs")
+    # Et il retrouve son travail en revenant
+    fait = essaim.lancer("docker", "service", "update", "--env-add", "INACTIVITE_S=3600", hub)
+    assert fait.returncode == 0, fait.stderr
+    assert "fait" in inviter_sur(essaim)("invite02").executer("print(open('travail.txt').read())")
 
 
 def test_une_mise_a_jour_ne_perd_aucun_appel(essaim, appels):
