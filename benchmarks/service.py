@@ -3,6 +3,8 @@
 Les deux reçoivent les mêmes vols, un par demande, tour à tour dans la même exécution : ce qui
 occupe la machine pèse sur les deux. Le service journalise chaque prédiction, et l’on vérifie à la
 fin que Postgres les a toutes ; ``mlflow models serve`` n’a pas de journal.
+
+Le relevé, ``_build/mesures_service.json``, se copie dans ``book/`` pour être publié.
 """
 
 import asyncio
@@ -11,13 +13,16 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from publication.depot import RACINE, ecrire_json, provenance
 
 from benchmarks.processus import mesurer
 
+RELEVE = RACINE / "_build" / "mesures_service.json"
 TOURS, DUREE_S, CLIENTS = 5, 4, (1, 8)
 
 
@@ -35,15 +40,23 @@ class Porte:
 
 
 def tableau() -> tuple[str, list[str], list[list[str]]]:
-    """Mesure dans un processus neuf ; le rapport des débits est celui de chaque tour."""
-    lignes, charge = mesurer(comparer)
-    charge = f"{charge:.1f}".replace(".", ",")
-    titre = f"Servir une ligne ({TOURS} tours alternés de {DUREE_S} s, charge {charge} à la fin)"
+    """Mesure dans un processus neuf, écrit le relevé, et en donne les lignes."""
+    origine = provenance(RACINE)
+    releves = mesurer(comparer)
+    reglages = {"tours": TOURS, "duree_s": DUREE_S}
+    ecrire_json(RELEVE, {**origine, **reglages, "releves": releves})
+    titre = f"Servir une ligne ({TOURS} tours alternés de {DUREE_S} s)"
     colonnes = ["serveur, journal compris pour le nôtre", "clients", "demandes/s", "p50", "p99"]
+    lignes = []
+    for releve in releves:
+        cases = [f"{releve['debit']:.0f}", f"{releve['p50_ms']} ms", f"{releve['p99_ms']} ms"]
+        cases.append("{} ({} à {})".format(*releve["rapport"]) if "rapport" in releve else "")
+        ecrites = (case.replace(".", ",") for case in cases)
+        lignes.append([releve["serveur"], str(releve["clients"]), *ecrites])
     return titre, [*colonnes, "rapport des débits"], lignes
 
 
-def comparer() -> tuple[list[list[str]], float]:
+def comparer() -> list[dict]:
     """Lance les deux serveurs dans une séance jetable et les appelle tour à tour."""
     import mlops_demo
 
@@ -74,7 +87,7 @@ def comparer() -> tuple[list[list[str]], float]:
             "SELECT count(*) AS n FROM predictions WHERE campagne_id = $1", campagne
         )
         assert ecrites["n"].iloc[0] == portes[0].reponses, "le journal n’a pas tout"
-    return list(_resumer(*portes)), os.getloadavg()[0]
+    return list(_resumer(*portes))
 
 
 def _mlflow_models_serve():
@@ -140,15 +153,21 @@ async def _client(porte: Porte, depart: int, fin: float) -> list[float]:
     return durees
 
 
-def _resumer(notre: Porte, le_leur: Porte):
-    """Une ligne par serveur et par nombre de clients."""
+def _resumer(notre: Porte, le_leur: Porte) -> Iterator[dict]:
+    """Un relevé par serveur et par nombre de clients ; le rapport des débits, tour par tour."""
     for clients in CLIENTS:
         paires = zip(notre.durees[clients], le_leur.durees[clients], strict=True)
         rapports = [len(a) / len(b) for a, b in paires]
-        etendue = f"{np.median(rapports):.1f} ({min(rapports):.1f} à {max(rapports):.1f})"
-        for porte, rapport in ((notre, etendue), (le_leur, "")):
+        for porte in (notre, le_leur):
             durees = np.concatenate(porte.durees[clients])
-            debit = len(durees) / (TOURS * DUREE_S)
             p50, p99 = np.quantile(durees, [0.5, 0.99]) * 1000
-            cases = [f"{debit:.0f}", f"{p50:.1f} ms", f"{p99:.1f} ms", rapport]
-            yield [porte.nom, str(clients), *(case.replace(".", ",") for case in cases)]
+            releve = {
+                "serveur": porte.nom,
+                "clients": clients,
+                "debit": round(len(durees) / (TOURS * DUREE_S), 1),
+                "p50_ms": round(float(p50), 1),
+                "p99_ms": round(float(p99), 1),
+            }
+            if porte is notre:
+                releve["rapport"] = [round(float(f(rapports)), 1) for f in (np.median, min, max)]
+            yield releve

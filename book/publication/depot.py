@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import re
+import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,18 @@ def empreinte_fichiers(racine: Path, fichiers: list[Path]) -> str:
         morceaux.append(fichier.relative_to(racine).as_posix())
         morceaux.append(fichier.read_bytes() if fichier.is_file() else b"absent")
     return empreinte(*morceaux)
+
+
+def provenance(racine: Path) -> dict[str, Any]:
+    """Dit d’où vient une mesure : le jour, le commit, les cœurs et la charge de la machine."""
+    git = ["git", "-c", "safe.directory=*", "describe", "--always", "--dirty=+modifié"]
+    commit = subprocess.run(git, cwd=racine, capture_output=True, text=True, check=False)
+    return {
+        "date": datetime.now(UTC).strftime("%d/%m/%Y"),
+        "commit": commit.stdout.strip(),
+        "coeurs": os.cpu_count(),
+        "charge": round(os.getloadavg()[0], 1),
+    }
 
 
 def ecrire(fichier: Path, texte: str) -> None:

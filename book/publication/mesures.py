@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import threading
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -18,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
-from publication.depot import ErreurPublication, ecrire_json, lire_sommaire
+from publication.depot import ErreurPublication, ecrire_json, lire_sommaire, provenance
 from publication.outils_web import charger_axe, defauts, installer, node
 from publication.pdf import trouver_chromium
 from publication.serveur import preparer
@@ -57,7 +56,7 @@ def mesurer(racine: Path) -> dict[str, Any]:
         with sync_playwright() as playwright:
             navigateur = playwright.chromium.launch(executable_path=chromium, args=[RESEAU_COUPE])
             mesures = {
-                **_provenance(racine, outils, navigateur.version),
+                **_avec_quoi(racine, outils, navigateur.version),
                 "axe": _compter_les_defauts(navigateur, racine, adresse),
             }
             navigateur.close()
@@ -73,21 +72,11 @@ def mesurer(racine: Path) -> dict[str, Any]:
     return mesures
 
 
-def _provenance(racine: Path, outils: Path, chromium: str) -> dict[str, Any]:
-    """Dit quand, où, sur quel commit et avec quoi l’on mesure."""
+def _avec_quoi(racine: Path, outils: Path, chromium: str) -> dict[str, Any]:
+    """Dit d’où viennent les mesures, et avec quels outils elles sont faites."""
     paquets = json.loads((outils / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+modifié"],
-        cwd=racine,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
-        "date": datetime.now(UTC).strftime("%d/%m/%Y"),
-        "commit": commit.stdout.strip(),
-        "coeurs": os.cpu_count(),
-        "charge": round(os.getloadavg()[0], 1),
+        **provenance(racine),
         "passages": PASSAGES,
         "outils": {
             "Lighthouse": paquets["lighthouse"],

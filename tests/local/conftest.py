@@ -14,14 +14,13 @@ import sys
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 import requests
 import websocket
-from publication.depot import ecrire_json
+from publication.depot import ecrire_json, provenance
 
 RACINE = Path(__file__).resolve().parents[2]
 PROJET = "mlops-essai"
@@ -132,14 +131,8 @@ class Pile:
 
     def publier(self, fichier):
         """Écrit ce qui a été relevé, et d’où cela vient."""
-        commit = self.lancer("git", "describe", "--always", "--dirty=+modifié", cwd=RACINE)
-        provenance = {
-            "date": datetime.now(UTC).strftime("%d/%m/%Y"),
-            "commit": commit.stdout.strip(),
-            "coeurs": os.cpu_count(),
-            "charge": round(os.getloadavg()[0], 1),
-        }
-        ecrire_json(fichier, {**provenance, "outils": dict(sorted(self.mesures.items()))})
+        outils = dict(sorted(self.mesures.items()))
+        ecrire_json(fichier, {**provenance(RACINE), "outils": outils})
 
     def secret(self, nom):
         """Un secret, tel que l’administrateur le lit."""
