@@ -36,7 +36,7 @@ ENCADRES = {
 }
 
 # La fabrication met dans le livre les rapports et les diapositives, et vérifie qu’ils y sont.
-RAPPORT = re.compile(r"(\.\./)*(rapports/[^/]+|diapositives/index)\.html(#.*)?")
+RAPPORT = re.compile(r"(\.\./)*(rapports/[^/]+\.(html|json)|diapositives/index\.html)(#.*)?")
 
 # Un lien vers un notebook du livre, ou vers une ancre de la page, dans une sortie HTML.
 LIEN = re.compile(r'href="(?:(?P<chemin>[^":#]+)\.ipynb)?(?:#(?P<ancre>[^"]+))?"')

@@ -13,6 +13,7 @@ from jupyter_cache.base import CacheBundleIn
 
 from publication.depot import COULEURS, ErreurPublication, dossier_execution, lire_sommaire
 from publication.plan import copie_executee
+from publication.score import RAPPORT
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 # Ce qui, dans le journal de Jupyter Book, explique un échec.
@@ -35,6 +36,9 @@ def construire(racine: Path) -> None:
     rapports = dossier_execution(racine) / "rapports"
     if rapports.is_dir():
         shutil.copytree(rapports, html / "rapports")
+    if (racine / RAPPORT).is_file():
+        (html / "rapports").mkdir(exist_ok=True)
+        shutil.copy(racine / RAPPORT, html / "rapports")
     # Importé ici : les diapositives se servent de ce module.
     from publication.diapositives import a_des_diapositives, ecrire_les_jeux
 

@@ -1,9 +1,11 @@
 """Le chapitre 3 : onze principes, chacun avec ses cinq parties, dans l’ordre."""
 
+import json
 import re
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from publication.depot import RACINE, lire_yaml
 from publication.schemas import SCHEMAS, schema
 from publication.tableaux import charger
@@ -72,3 +74,20 @@ def test_la_page_se_refait_avec_la_demonstration_et_avec_les_tests():
     assert NOTEBOOK.metadata["depend_de"] == ["notebooks/47_bilan.ipynb"], "elle lit la démo"
     lus = ["tests/**/test_*.py", "_build/ml_test_score.json"]
     assert NOTEBOOK.metadata["lit"] == lus, "le ML Test Score lit le rapport des tests"
+
+
+def test_la_note_affichee_se_recalcule_du_rapport_brut_qu_elle_cite(livre):
+    page = livre / "book" / "3_principes.html"
+    soupe = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    (lien,) = soupe.select('a[href$="ml_test_score.json"]')
+    brut = json.loads((page.parent / lien["href"]).read_text(encoding="utf-8"))
+    points = {}
+    for ligne in charger("ml_test_score"):
+        issues = [
+            t["issue"]
+            for t in brut["tests"]
+            if t["exigence"] == f"{ligne['section']} {ligne['n'][1:]}"
+        ]
+        reussi = bool(issues) and set(issues) == {"réussi"}
+        points[ligne["section"]] = points.get(ligne["section"], 0) + reussi
+    assert f"Score : {min(points.values())},0." in soupe.get_text()
