@@ -2,7 +2,7 @@
 
 Aucun de ses nombres n’est écrit à la main : les versions viennent de l’environnement, les durées
 des relevés d’exécution, les notes du fichier que fait « make mesures », les tailles des outils de
-celui que fait « make test-local ».
+celui que fait « make test-local », les latences du service de celui que fait « make bench ».
 """
 
 import json
@@ -18,6 +18,7 @@ from publication.tableaux import Tableau, tableau
 
 MESURES = RACINE / "book" / "mesures.json"
 MESURES_LOCAL = RACINE / "book" / "mesures_local.json"
+MESURES_SERVICE = RACINE / "book" / "mesures_service.json"
 LICENCES = RACINE / "requirements" / "licences.py"
 # Ce qui fait le livre, puis ce qui fait la démonstration.
 PAQUETS = (
@@ -145,6 +146,38 @@ def outils_locaux() -> Tableau:
         f"({mesures['coeurs']} cœurs)"
     )
     return tableau(lignes, titres, legende, nom="tab-outils-locaux")
+
+
+def service() -> Tableau:
+    """Donne le débit et les latences du service, à côté de ceux de « mlflow models serve »."""
+    mesures = json.loads(MESURES_SERVICE.read_text(encoding="utf-8"))
+    lignes = []
+    for vu in mesures["releves"]:
+        rapport = "fois {}, de {} à {}".format(*vu["rapport"]) if "rapport" in vu else "—"
+        lignes.append(
+            {
+                "serveur": vu["serveur"],
+                "clients": str(vu["clients"]),
+                "debit": f"{vu['debit']:.0f} par seconde",
+                "p50": f"{vu['p50_ms']} ms".replace(".", ","),
+                "p99": f"{vu['p99_ms']} ms".replace(".", ","),
+                "rapport": rapport.replace(".", ","),
+            }
+        )
+    titres = {
+        "serveur": "Serveur",
+        "clients": "Clients ensemble",
+        "debit": "Demandes servies",
+        "p50": "Une sur deux en moins de",
+        "p99": "99 sur 100 en moins de",
+        "rapport": "Débit du service",
+    }
+    charge = str(mesures["charge"]).replace(".", ",")
+    legende = (
+        f"Le service et « mlflow models serve », le {mesures['date']} sur le commit "
+        f"{mesures['commit']} ({mesures['coeurs']} cœurs chargés à {charge} au départ)"
+    )
+    return tableau(lignes, titres, legende, nom="tab-service")
 
 
 def lire_mesures() -> dict[str, Any]:

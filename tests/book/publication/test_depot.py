@@ -1,5 +1,15 @@
+import os
+import subprocess
+
 import pytest
-from publication.depot import RACINE, ErreurPublication, ecrire, empreinte, lire_sommaire
+from publication.depot import (
+    RACINE,
+    ErreurPublication,
+    ecrire,
+    empreinte,
+    lire_sommaire,
+    provenance,
+)
 
 
 def test_sommaire_et_fichiers_s_accordent():
@@ -51,3 +61,21 @@ def test_ecriture_interrompue(tmp_path):
     # Alors l’ancien contenu est intact, et rien ne traîne
     assert fichier.read_text() == "bon"
     assert [f.name for f in tmp_path.iterdir()] == ["releve.json"]
+
+
+def test_une_mesure_dit_son_commit_et_s_il_a_ete_modifie(tmp_path):
+    # Étant donné un dépôt d’un seul commit
+    def git(*arguments):
+        qui = ("-c", "user.name=essai", "-c", "user.email=essai@exemple.fr")
+        subprocess.run(["git", *qui, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    ecrire(tmp_path / "fichier.txt", "un")
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "un")
+    propre = provenance(tmp_path)
+    assert propre["coeurs"] == os.cpu_count()
+    assert propre["charge"] >= 0
+    # Quand un fichier change, alors la mesure dit qu’elle n’est plus celle du commit
+    ecrire(tmp_path / "fichier.txt", "deux")
+    assert provenance(tmp_path)["commit"] == f"{propre['commit']}+modifié"

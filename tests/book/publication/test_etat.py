@@ -44,6 +44,23 @@ def test_chaque_outil_de_local_est_mesure():
         assert f"| {outil} | {vu['image']} ({vu['taille_mo']} Mo) | {vu['memoire_mo']} Mo |" in page
 
 
+def test_le_service_tient_ce_que_nous_visions():
+    # Étant donné le relevé publié, pour un client
+    releves = json.loads(etat.MESURES_SERVICE.read_text(encoding="utf-8"))["releves"]
+    notre, le_leur = (r for r in releves if r["clients"] == 1)
+    assert (notre["serveur"], le_leur["serveur"]) == ("le service", "mlflow models serve")
+    # Alors les trois cibles sont tenues
+    assert notre["p50_ms"] <= 5
+    assert notre["p99_ms"] <= 12
+    assert notre["rapport"][0] >= 4
+    # Et la page donne chaque relevé
+    page = etat.service()._repr_markdown_().replace("\xa0", " ").replace("\u202f", " ")
+    for r in releves:
+        cases = (r["serveur"], r["clients"], f"{r['debit']:.0f} par seconde", f"{r['p50_ms']} ms")
+        attendu = " | ".join(map(str, cases)).replace(".", ",")
+        assert attendu in page
+
+
 def test_la_page_s_execute_apres_toutes_les_autres():
     page = "book/etat.ipynb"
     amont = json.loads((RACINE / page).read_text(encoding="utf-8"))["metadata"]["depend_de"]
