@@ -18,7 +18,7 @@ from kfp import compiler, dsl, kubernetes
 ICI = Path(__file__).parent
 IMAGE = os.environ.get("DEMO_IMAGE", "mlops/demo:local")
 PERIODE = {"debut": "{premier_jour}", "fin": "{mois_suivant}", "scenario": "production {mois}"}
-REGLAGES = ("DATABASE_URL", "MLFLOW_TRACKING_URI", "MLOPS_UTILISATEUR")
+REGLAGES = ("DATABASE_URL", "PGSSLMODE", "MLFLOW_TRACKING_URI", "MLOPS_UTILISATEUR")
 EN_PARALLELE = 2
 
 
@@ -105,6 +105,14 @@ def etape(nom: str, notebook: str, mois: str, parametres: dict) -> dsl.PipelineT
     return sur_le_cluster(composant(notebook=notebook, mois=mois, parametres=parametres), nom)
 
 
+def chez_evidently(tache: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Laisse une étape déposer son rapport dans l’interface d’Evidently."""
+    kubernetes.use_config_map_as_env(tache, "demo", {"EVIDENTLY_URL": "EVIDENTLY_URL"})
+    kubernetes.use_secret_as_env(tache, "demo", {"cle_evidently": "EVIDENTLY_SECRET"})
+    kubernetes.add_pod_label(tache, "acces-evidently", "oui")
+    return tache
+
+
 def choix(tache: dsl.PipelineTask, nom: str) -> dsl.PipelineTask:
     """L’étape qui choisit la suite."""
     return sur_le_cluster(tache, nom, "1Gi")
@@ -117,11 +125,13 @@ def suivre_les_mois(mois: list) -> None:
         noter = etape(
             "noter", "43_mise_en_production", un_mois, {**PERIODE, "repartir_du_debut": False}
         )
-        superviser = etape(
-            "superviser",
-            "44_supervision",
-            un_mois,
-            {"mois_detail": "{mois}", "scenario": PERIODE["scenario"]},
+        superviser = chez_evidently(
+            etape(
+                "superviser",
+                "44_supervision",
+                un_mois,
+                {"mois_detail": "{mois}", "scenario": PERIODE["scenario"]},
+            )
         ).after(noter)
     # Une fonction pure de ses entrées : la seule décision que le cache peut rendre.
     reprendre = choix(

@@ -56,13 +56,27 @@ def test_le_yaml_est_celui_que_le_source_compile(kfp, tmp_path):
 def test_chaque_etape_a_son_image_ses_limites_ses_reprises_et_son_secret(nom):
     pipeline, plateforme = lire(nom)
     reglages = plateforme["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    kustomization = yaml.safe_load((PIPELINES / "kustomization.yaml").read_text(encoding="utf-8"))
+    offerts = {v.split("=")[0] for v in kustomization["configMapGenerator"][0]["literals"]}
+    commande = (RACINE / "cluster_k8s" / "README.md").read_text(encoding="utf-8")
+    fichiers = set(re.findall(r"--from-file=cluster_k8s/secrets/(\w+)", commande))
     for etape, executeur in pipeline["deploymentSpec"]["executors"].items():
         conteneur = executeur["container"]
         assert conteneur["image"] == "mlops/demo:local", etape
         assert "pip install" not in str(conteneur["command"]), "rien ne s’installe en route"
         assert {"resourceMemoryLimit", "resourceCpuLimit"} <= conteneur["resources"].keys(), etape
         assert "env" not in conteneur, f"{etape} : une adresse ou un secret est dans le YAML"
-        assert reglages[etape]["secretAsEnv"][0]["keyToEnv"][0]["envVar"] == "PGPASSWORD", etape
+        secrets = [c for s in reglages[etape]["secretAsEnv"] for c in s["keyToEnv"]]
+        variables = [c for s in reglages[etape]["configMapAsEnv"] for c in s["keyToEnv"]]
+        acces = set(reglages[etape]["podMetadata"]["labels"])
+        # Qui supervise dépose son rapport chez Evidently ; les autres n’en ont pas la clé.
+        superviser = "superviser" in etape
+        assert {c["envVar"] for c in secrets} == {"PGPASSWORD", *["EVIDENTLY_SECRET"] * superviser}
+        assert ("acces-evidently" in acces) == superviser, etape
+        assert {"acces-postgres", "acces-mlflow"} <= acces, etape
+        demandees = {c["configMapKey"] for c in variables}
+        assert demandees == offerts - (set() if superviser else {"EVIDENTLY_URL"}), etape
+        assert {c["secretKey"] for c in secrets} <= fichiers, etape
         assert reglages[etape]["securityContext"]["runAsNonRoot"], etape
 
 
