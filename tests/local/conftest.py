@@ -88,6 +88,17 @@ class Pile:
         assert fait.returncode == 0, fait.stderr
         return fait.stdout
 
+    def effacer(self):
+        """Lance « make down DATA=1 » ; rend ce qu’il a laissé, qui doit être vide."""
+        fait = self.make("down", "DATA=1", limite_s=300)
+        restes = [] if fait.returncode == 0 else [fait.stdout + fait.stderr]
+        nom = f"name=^{self.reglages['MLOPS_PROJET']}[-_]"
+        for objet, *options in (("ps", "--all"), ("volume", "ls"), ("network", "ls")):
+            restes += self.lancer(
+                "docker", objet, *options, "--quiet", "--filter", nom
+            ).stdout.split()
+        return restes + [str(f) for f in self.local.glob("secrets/*")]
+
     def conteneur(self, service):
         """L’identifiant du conteneur d’un service."""
         return self.compose("ps", "--all", "--quiet", service).strip()
@@ -413,7 +424,8 @@ def pile(moteur, fabriquer_pile):
         yield pile
         pile.publier(RACINE / "_build" / "mesures_local.json")
     finally:
-        pile.make("down", "DATA=1", limite_s=180)
+        restes = pile.effacer()
+    assert restes == [], "« make down DATA=1 » laisse quelque chose"
 
 
 def _inviter_sur(pile):

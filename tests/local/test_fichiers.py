@@ -138,6 +138,20 @@ def test_compose_et_swarm_disent_la_meme_chose(complement):
         assert int(limites[0]["memory"]) == int(limites[1]["memory"]), nom
 
 
+@pytest.mark.parametrize("complement", SWARM)
+def test_swarm_reserve_a_chaque_outil_ce_qu_il_prend_au_repos(complement):
+    """Sans réserve, l’ordonnanceur mettrait sur un nœud plus qu’il ne porte."""
+    releve = json.loads((RACINE / "book" / "mesures_local.json").read_text("utf-8"))["outils"]
+    for nom, service in swarm(complement).items():
+        ressources = service["deploy"]["resources"]
+        reserve, limite = ressources["reservations"], ressources["limits"]
+        assert 0 < float(reserve["cpus"]) <= float(limite["cpus"]), nom
+        assert int(reserve["memory"]) <= int(limite["memory"]), nom
+        # La préparation ne fait que passer, et Grafana n’a pas été mesuré.
+        if nom not in ("preparation", "grafana"):
+            assert int(reserve["memory"]) >= releve[nom]["memoire_mo"] * 1e6, nom
+
+
 def constats(outils, dossier, services):
     """Ce que compose-lint trouve dans des services, en (règle, service, texte)."""
     fichier = dossier / "compose.yaml"

@@ -19,9 +19,10 @@ def essaim(moteur, fabriquer_pile):
         assert lance.returncode == 0, pile.sortie_de_swarm[-6000:]
         yield pile
     finally:
-        pile.make("down", "DATA=1", limite_s=300)
+        restes = pile.effacer()
         if actif == "inactive":
             pile.lancer("docker", "swarm", "leave", "--force")
+    assert restes == [], "« make down DATA=1 » laisse quelque chose"
 
 
 @pytest.fixture
