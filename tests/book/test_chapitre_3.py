@@ -90,4 +90,5 @@ def test_la_note_affichee_se_recalcule_du_rapport_brut_qu_elle_cite(livre):
         ]
         reussi = bool(issues) and set(issues) == {"réussi"}
         points[ligne["section"]] = points.get(ligne["section"], 0) + reussi
-    assert f"Score : {min(points.values())},0." in soupe.get_text()
+    texte = soupe.get_text().replace("\xa0", " ")
+    assert f"Score : {min(points.values())},0." in texte
