@@ -164,9 +164,10 @@ class Pile:
                 ["docker", "logs", identifiant], capture_output=True, check=True
             )
             textes[f"journal de {nom}"] = (journal.stdout + journal.stderr).decode(errors="replace")
-            commandes = self.lancer("docker", "top", identifiant, "-eo", "args")
-            assert commandes.returncode == 0, commandes.stderr
-            textes[f"commandes de {nom}"] = commandes.stdout
+            if conteneur["State"]["Running"]:
+                commandes = self.lancer("docker", "top", identifiant, "-eo", "pid,args")
+                assert commandes.returncode == 0, commandes.stderr
+                textes[f"commandes de {nom}"] = commandes.stdout
             histoire = self.lancer("docker", "history", "--no-trunc", image)
             textes[f"histoire de {image}"] = histoire.stdout
         return textes
