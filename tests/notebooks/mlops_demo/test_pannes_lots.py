@@ -96,14 +96,17 @@ def sans_meteo(demo):
     """Les relevés de l’année, qu’une base vide de météo va recevoir mois par mois."""
     releves = base.lire("SELECT * FROM weather")
     locale = releves["time_hour"].dt.tz_convert("America/New_York")
+    # Un lot reçu recalcule les variables : elles se rendent avec la météo.
     with base.transaction() as connexion:
-        connexion.exec_driver_sql("CREATE TABLE meteo_gardee AS TABLE weather")
+        for table in ("weather", "features"):
+            connexion.exec_driver_sql(f"CREATE TABLE garde_{table} AS TABLE {table}")
         connexion.exec_driver_sql("DELETE FROM weather")
     yield dict(list(releves.groupby(locale.dt.month)))
     with base.transaction() as connexion:
-        connexion.exec_driver_sql("DELETE FROM weather")
-        connexion.exec_driver_sql("INSERT INTO weather TABLE meteo_gardee")
-        connexion.exec_driver_sql("DROP TABLE meteo_gardee")
+        for table in ("weather", "features"):
+            connexion.exec_driver_sql(f"DELETE FROM {table}")
+            connexion.exec_driver_sql(f"INSERT INTO {table} TABLE garde_{table}")
+            connexion.exec_driver_sql(f"DROP TABLE garde_{table}")
 
 
 def test_chaque_mois_de_meteo_entre_et_deregle_il_est_refuse_pour_cela(sans_meteo):
