@@ -291,9 +291,11 @@ def effacer() -> None:
         ErreurUtilisateur: si un processus s’en sert encore.
     """
     dossier = _dossier()
+    # Un utilisateur tient ce verrou partagé ; le superviseur, exclusif, le temps d’arrêter le serveur
+    # que personne n’utilise plus : celui-là, on l’attend.
+    _verrou(dossier, "utilisateurs", fcntl.LOCK_SH).close()
     try:
-        with _verrou(dossier, "utilisateurs", fcntl.LOCK_EX | fcntl.LOCK_NB):
-            pass
+        _verrou(dossier, "utilisateurs", fcntl.LOCK_EX | fcntl.LOCK_NB).close()
     except BlockingIOError:
         raise ErreurUtilisateur(
             "la base embarquée sert encore : fermez JupyterLab et les notebooks ouverts, "

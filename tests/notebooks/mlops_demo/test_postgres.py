@@ -1,12 +1,16 @@
 """Le Postgres embarqué : il démarre, se partage, et ne survit à personne."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from mlops_demo import postgres
+from mlops_demo.configuration import ErreurUtilisateur
 
 OUVRIR = "from mlops_demo import postgres; print(postgres.ouvrir(), flush=True); input()"
 
@@ -88,6 +92,32 @@ def test_les_donnees_survivent_a_un_arret_brutal(ailleurs):
         assert connexion.execute("SELECT valeur FROM temoin").fetchone() == (42,)
     enfant.kill()
     enfant.wait()
+
+
+def tenir(dossier, mode):
+    """Tient le verrou des utilisateurs, comme l’un d’eux ou comme le superviseur."""
+    verrou = (dossier / "utilisateurs").open("a")
+    fcntl.flock(verrou, mode)
+    return verrou
+
+
+def test_on_n_efface_pas_une_base_qui_sert(ailleurs):
+    dossier = postgres._dossier()
+    with tenir(dossier, fcntl.LOCK_SH), pytest.raises(ErreurUtilisateur, match="sert encore"):
+        postgres.effacer()
+    assert dossier.is_dir()
+
+
+def test_effacer_attend_le_serveur_qui_finit_de_s_arreter(ailleurs):
+    # Étant donné le superviseur, qui prend deux secondes pour arrêter le serveur
+    dossier = postgres._dossier()
+    verrou = tenir(dossier, fcntl.LOCK_EX)
+    fin = threading.Timer(2, verrou.close)
+    fin.start()
+    # Quand on efface la base, alors on l’attend au lieu de dire qu’elle sert encore
+    postgres.effacer()
+    assert not fin.is_alive()
+    assert not dossier.exists()
 
 
 def test_le_mot_de_passe_est_exige(ailleurs):
