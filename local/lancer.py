@@ -466,7 +466,8 @@ def essaim() -> None:
         raise Probleme("La pile tourne déjà sous Compose : « make down » d’abord.")
     print(
         "Attention : Swarm ouvre les ports de la pile sur toutes les adresses de la machine, quoi "
-        "que disent ADRESSE et ADRESSE_HUB ; un pare-feu seul les ferme au réseau."
+        "que disent ADRESSE et ADRESSE_HUB. Filtrez-les devant la machine, ou dans la chaîne "
+        "DOCKER-USER d’iptables."
     )
     if not lancer("docker", "stack", "ls", "--format", "{{.Name}}").stdout.split().count(projet):
         verifier()

@@ -291,8 +291,8 @@ def effacer() -> None:
         ErreurUtilisateur: si un processus s’en sert encore.
     """
     dossier = _dossier()
-    # Un utilisateur tient ce verrou partagé ; le superviseur, exclusif, le temps d’arrêter le serveur
-    # que personne n’utilise plus : celui-là, on l’attend.
+    # Un utilisateur tient ce verrou partagé ; le superviseur, exclusif, le temps d’arrêter un
+    # serveur que personne n’utilise plus : celui-là, on l’attend.
     _verrou(dossier, "utilisateurs", fcntl.LOCK_SH).close()
     try:
         _verrou(dossier, "utilisateurs", fcntl.LOCK_EX | fcntl.LOCK_NB).close()

@@ -99,6 +99,18 @@ class Pile:
             ).stdout.split()
         return restes + [str(f) for f in self.local.glob("secrets/*")]
 
+    def inspecter(self, *objets):
+        """Ce que « docker inspect » dit de conteneurs ou d’images."""
+        vus = self.lancer("docker", "inspect", *objets)
+        assert vus.returncode == 0, vus.stderr
+        return json.loads(vus.stdout)
+
+    def conteneurs(self):
+        """Les conteneurs de la pile et ceux des participants, sous Compose ou Swarm."""
+        nom = f"name=^{self.reglages['MLOPS_PROJET']}[-_]"
+        trouves = self.lancer("docker", "ps", "--all", "--quiet", "--filter", nom)
+        return self.inspecter(*trouves.stdout.split())
+
     def conteneur(self, service):
         """L’identifiant du conteneur d’un service."""
         return self.compose("ps", "--all", "--quiet", service).strip()
@@ -117,9 +129,7 @@ class Pile:
 
     def relever(self):
         """Note ce que prend chaque outil en marche : sa mémoire, et la taille de son image."""
-        vus = json.loads(
-            self.lancer("docker", "inspect", *self.compose("ps", "--quiet").split()).stdout
-        )
+        vus = self.inspecter(*self.compose("ps", "--quiet").split())
         stats = self.lancer(
             *("docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}"),
             *(conteneur["Id"] for conteneur in vus),
@@ -127,9 +137,7 @@ class Pile:
         memoire = {nom: usage for nom, _, usage in (ligne.partition(" ") for ligne in stats)}
         for conteneur in vus:
             nombre, unite = re.match(r"([\d.]+)(\w+)", memoire[conteneur["Name"][1:]]).groups()
-            image = json.loads(
-                self.lancer("docker", "image", "inspect", conteneur["Image"]).stdout
-            )[0]
+            (image,) = self.inspecter(conteneur["Image"])
             self.mesures[conteneur["Config"]["Labels"]["com.docker.compose.service"]] = {
                 "image": conteneur["Config"]["Image"]
                 .removeprefix(f"{PROJET}/")
@@ -154,12 +162,11 @@ class Pile:
         fichiers = (self.local / "secrets").glob("*_*")
         return {fichier.name: fichier.read_text(encoding="utf-8") for fichier in fichiers}
 
-    def dits(self, *conteneurs):
+    def dits(self, conteneurs):
         """Ce que Docker montre de conteneurs : inspection, journal, commandes, histoire."""
-        vus = self.lancer("docker", "inspect", *conteneurs).stdout
-        textes = {"docker inspect": vus}
-        for conteneur in json.loads(vus):
-            nom, identifiant, image = (conteneur[cle] for cle in ("Name", "Id", "Image"))
+        textes = {"docker inspect": json.dumps(conteneurs)}
+        for conteneur in conteneurs:
+            nom, identifiant = conteneur["Name"], conteneur["Id"]
             journal = subprocess.run(
                 ["docker", "logs", identifiant], capture_output=True, check=True
             )
@@ -168,6 +175,7 @@ class Pile:
                 commandes = self.lancer("docker", "top", identifiant, "-eo", "pid,args")
                 assert commandes.returncode == 0, commandes.stderr
                 textes[f"commandes de {nom}"] = commandes.stdout
+        for image in {conteneur["Image"] for conteneur in conteneurs}:
             histoire = self.lancer("docker", "history", "--no-trunc", image)
             textes[f"histoire de {image}"] = histoire.stdout
         return textes
@@ -472,6 +480,23 @@ def exiger_secrets():
         for nom, valeur in secrets.items():
             fuites = [ou for ou, texte in textes.items() if valeur in texte]
             assert fuites == [], f"le secret « {nom} » se lit dans : {fuites}"
+
+    return exiger
+
+
+@pytest.fixture(scope="session")
+def exiger_enferme():
+    """Vérifie ce qui enferme un conteneur, sous Compose comme sous Swarm."""
+
+    def exiger(conteneur):
+        nom, hote = conteneur["Name"], conteneur["HostConfig"]
+        assert hote["ReadonlyRootfs"], f"{nom} écrit dans son image"
+        assert hote["CapDrop"] == ["ALL"], nom
+        assert hote["Memory"] > 0, nom
+        assert hote["PidsLimit"] > 0, nom
+        assert not hote["Privileged"], nom
+        # Postgres démarre en root pour préparer son dossier, puis devient « postgres ».
+        assert conteneur["Config"]["User"] or "postgres" in nom, f"{nom} tourne en root"
 
     return exiger
 

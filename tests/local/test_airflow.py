@@ -134,4 +134,5 @@ def test_les_rapports_du_mois_sont_dans_evidently(pile, airflow):
 @pytest.mark.local
 def test_aucun_secret_ne_se_lit(pile, airflow, exiger_secrets):
     services = ("airflow", "airflow-ordonnanceur", "airflow-dags")
-    exiger_secrets(pile.secrets(), pile.dits(*(pile.conteneur(service) for service in services)))
+    vus = pile.inspecter(*(pile.conteneur(service) for service in services))
+    exiger_secrets(pile.secrets(), pile.dits(vus))

@@ -134,4 +134,4 @@ def _simple(valeur):
 
 @pytest.mark.local
 def test_aucun_secret_ne_se_lit(pile, superset, exiger_secrets):
-    exiger_secrets(pile.secrets(), pile.dits(pile.conteneur("superset")))
+    exiger_secrets(pile.secrets(), pile.dits(pile.inspecter(pile.conteneur("superset"))))

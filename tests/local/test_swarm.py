@@ -76,29 +76,23 @@ def test_un_participant_a_son_serveur_sa_base_et_mlflow(essaim, inviter_sur):
     assert "noté" in sortie, sortie
 
 
-def conteneurs(pile):
-    """Les identifiants de ce qui tourne, participants compris."""
-    nom = f"name=^{pile.reglages['MLOPS_PROJET']}"
-    return pile.lancer("docker", "ps", "--quiet", "--filter", nom).stdout.split()
+def en_marche(pile):
+    """Ce qui tourne, participants compris, sans les tâches finies ou remplacées."""
+    return [c for c in pile.conteneurs() if c["State"]["Running"]]
 
 
-def test_chaque_conteneur_est_enferme(essaim, inviter_sur):
+def test_chaque_conteneur_est_enferme(essaim, inviter_sur, exiger_enferme):
     inviter_sur(essaim)("invite01")
-    vus = json.loads(essaim.lancer("docker", "inspect", *conteneurs(essaim)).stdout)
+    vus = en_marche(essaim)
     assert len(vus) >= 7, [c["Name"] for c in vus]
     for conteneur in vus:
-        nom, hote = conteneur["Name"], conteneur["HostConfig"]
-        assert hote["ReadonlyRootfs"], f"{nom} écrit dans son image"
-        assert hote["CapDrop"] == ["ALL"], nom
-        assert hote["Memory"] > 0, nom
-        assert hote["PidsLimit"] > 0, nom
-        assert conteneur["Config"]["User"] or "postgres" in nom, f"{nom} tourne en root"
+        exiger_enferme(conteneur)
 
 
 def test_aucun_secret_ne_se_lit(essaim, inviter_sur, exiger_secrets):
     inviter_sur(essaim)("invite01")
     projet = essaim.reglages["MLOPS_PROJET"]
-    textes = essaim.dits(*conteneurs(essaim))
+    textes = essaim.dits(en_marche(essaim))
     # « --pretty » : le contenu d’une configuration se lit, au lieu de son codage.
     for objet, *options in (("service",), ("secret",), ("config", "--pretty")):
         noms = essaim.lancer("docker", objet, "ls", "--quiet", "--filter", f"name={projet}")
