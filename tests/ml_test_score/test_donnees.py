@@ -201,13 +201,9 @@ def test_aucune_table_ne_garde_de_donnee_personnelle(servies, mesure):
             "clients.contact : adresse électronique",
         ], "le contrôle lui-même ne voit plus rien"
         connexion.rollback()
-        with connexion.begin():
-            connexion.exec_driver_sql(
-                f"UPDATE {base.SCHEMA_MLFLOW}.tags SET value = 'anne@exemple.fr'"
-                f" WHERE ctid = (SELECT min(ctid) FROM {base.SCHEMA_MLFLOW}.tags)"
-            )
-            assert _infractions(connexion) == ["tags.value : adresse électronique"]
-            connexion.get_transaction().rollback()
+        connexion.exec_driver_sql(f"UPDATE {base.SCHEMA_MLFLOW}.tags SET value = 'a@exemple.fr'")
+        assert _infractions(connexion) == ["tags.value : adresse électronique"]
+        connexion.rollback()
     assert "auteur" not in FEATURES
     mesure(
         f"{examinees} colonnes de texte de toutes les tables, celles de MLflow comprises, lues "
