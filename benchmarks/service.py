@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from mlops_demo.textes import nombre
 from publication.depot import RACINE, ecrire_json, provenance
 
 from benchmarks.processus import mesurer
@@ -49,10 +50,14 @@ def tableau() -> tuple[str, list[str], list[list[str]]]:
     colonnes = ["serveur, journal compris pour le nôtre", "clients", "demandes/s", "p50", "p99"]
     lignes = []
     for releve in releves:
-        cases = [f"{releve['debit']:.0f}", f"{releve['p50_ms']} ms", f"{releve['p99_ms']} ms"]
-        cases.append("{} ({} à {})".format(*releve["rapport"]) if "rapport" in releve else "")
-        ecrites = (case.replace(".", ",") for case in cases)
-        lignes.append([releve["serveur"], str(releve["clients"]), *ecrites])
+        rapports = [nombre(r, 1) for r in releve.get("rapport", [])]
+        lignes.append(
+            [
+                *(releve["serveur"], str(releve["clients"]), nombre(releve["debit"], 0)),
+                *(f"{nombre(releve[cle], 1)} ms" for cle in ("p50_ms", "p99_ms")),
+                "{} ({} à {})".format(*rapports) if rapports else "",
+            ]
+        )
     return titre, [*colonnes, "rapport des débits"], lignes
 
 

@@ -11,6 +11,8 @@ import runpy
 from importlib.metadata import version
 from typing import Any
 
+from mlops_demo.textes import nombre
+
 from publication.annexes import ETAT
 from publication.depot import RACINE, ErreurPublication, lire_sommaire
 from publication.plan import lire_releve
@@ -153,15 +155,15 @@ def service() -> Tableau:
     mesures = json.loads(MESURES_SERVICE.read_text(encoding="utf-8"))
     lignes = []
     for vu in mesures["releves"]:
-        rapport = "fois {}, de {} à {}".format(*vu["rapport"]) if "rapport" in vu else "—"
+        rapports = [nombre(r, 1) for r in vu.get("rapport", [])]
         lignes.append(
             {
                 "serveur": vu["serveur"],
                 "clients": str(vu["clients"]),
-                "debit": f"{vu['debit']:.0f} par seconde",
-                "p50": f"{vu['p50_ms']} ms".replace(".", ","),
-                "p99": f"{vu['p99_ms']} ms".replace(".", ","),
-                "rapport": rapport.replace(".", ","),
+                "debit": f"{nombre(vu['debit'], 0)} par seconde",
+                "p50": f"{nombre(vu['p50_ms'], 1)} ms",
+                "p99": f"{nombre(vu['p99_ms'], 1)} ms",
+                "rapport": "fois {}, de {} à {}".format(*rapports) if rapports else "—",
             }
         )
     titres = {
@@ -172,10 +174,10 @@ def service() -> Tableau:
         "p99": "99 sur 100 en moins de",
         "rapport": "Débit du service",
     }
-    charge = str(mesures["charge"]).replace(".", ",")
     legende = (
         f"Le service et « mlflow models serve », le {mesures['date']} sur le commit "
-        f"{mesures['commit']} ({mesures['coeurs']} cœurs chargés à {charge} au départ)"
+        f"{mesures['commit']} ({mesures['coeurs']} cœurs chargés à {nombre(mesures['charge'], 1)} "
+        "au départ)"
     )
     return tableau(lignes, titres, legende, nom="tab-service")
 
