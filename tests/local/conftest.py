@@ -116,9 +116,21 @@ class Pile:
         return self.compose("ps", "--all", "--quiet", service).strip()
 
     def tuer(self, service, utilisateur="10001"):
-        """Tue net ce que lance le conteneur : « docker kill » compterait pour un arrêt voulu."""
+        """Tue net ce que lance le conteneur, et attend que Docker l’ait relancé.
+
+        « docker kill » compterait pour un arrêt voulu. Sans attendre, un ouvrier de MLflow
+        répond parfois encore un instant après la mort de celui qui l’a lancé.
+        """
+        conteneur = self.conteneur(service)
+
+        def depart():
+            (vu,) = self.inspecter(conteneur)
+            return vu["State"]["StartedAt"]
+
+        avant = depart()
         tue = "kill -9 $(cat /proc/1/task/1/children)"
         self.compose("exec", "-T", "--user", utilisateur, service, "sh", "-c", tue)
+        patienter(lambda: depart() != avant, f"le redémarrage de {service}", 60)
 
     def journal_du_hub(self):
         """La fin du journal du hub, sous Compose ou Swarm."""
