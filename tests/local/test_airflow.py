@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -118,6 +121,57 @@ def test_avril_reentraine_et_mai_garde_le_modele(pile, airflow):
         timeout=30,
     ).json()
     assert int(fiche["model_version"]["version"]) == seconde
+
+
+PAPERMILL = """
+import json, sys, papermill
+notebook, parametres = sys.argv[1:]
+papermill.execute_notebook(f"{notebook}.ipynb", None, json.loads(parametres), progress_bar=False)
+"""
+
+
+@pytest.fixture
+def par_papermill(tmp_path):
+    """Exécute un notebook avec papermill seul, sur ce poste, et rend le JSON qu’il a écrit."""
+    env = {**os.environ, "MLOPS_TRAVAIL": str(tmp_path), "MLOPS_UTILISATEUR": "production"}
+
+    def lancer(*commande):
+        fait = subprocess.run(
+            [sys.executable, *commande],
+            cwd=RACINE / "notebooks",
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert fait.returncode == 0, fait.stderr[-3000:]
+
+    def executer(notebook, parametres):
+        lancer("-c", PAPERMILL, notebook, json.dumps(parametres))
+        return json.loads((tmp_path / "resultats" / f"{notebook}.json").read_text("utf-8"))
+
+    yield executer
+    lancer("-m", "mlops_demo", "nettoyer")
+
+
+@pytest.mark.local
+@pytest.mark.lent
+def test_papermill_seul_ecrit_le_meme_json_que_le_vrai_airflow(
+    pile, airflow, par_papermill, sans_volatil
+):
+    """Avril, rejoué dans l’ordre avec les paramètres qu’Airflow a calculés."""
+    executions = f"{pile.adresse('airflow')}/api/v2/dags/mois_du_modele/dagRuns"
+    lues = airflow.get(executions, timeout=30).json()["dag_runs"]
+    (avril,) = (e["dag_run_id"] for e in lues if e["data_interval_start"][:7] == "2013-04")
+    for tache, notebook, noms in etapes():
+        # La copie exécutée garde les paramètres tels que le notebook les a reçus.
+        copie = f"/var/lib/demo/airflow/2013-04/{notebook}.ipynb"
+        lue = pile.lancer("docker", "exec", pile.conteneur("airflow-ordonnanceur"), "cat", copie)
+        parametres = json.loads(lue.stdout)["metadata"]["papermill"]["parameters"]
+        assert sorted(parametres) == sorted(noms)
+        adresse = f"{executions}/{avril}/taskInstances/{tache}/xcomEntries/return_value"
+        rendu = airflow.get(adresse, timeout=30).json()["value"]
+        assert sans_volatil(par_papermill(notebook, parametres)) == sans_volatil(rendu), tache
 
 
 @pytest.mark.local

@@ -103,6 +103,28 @@ def test_aucun_secret_ne_se_lit(essaim, inviter_sur, exiger_secrets):
     exiger_secrets(essaim.secrets(), textes)
 
 
+@pytest.mark.lent
+def test_un_serveur_inactif_s_arrete_et_garde_son_travail(essaim, inviter_sur, attendre):
+    # Étant donné un participant qui a écrit un fichier, puis s’en va
+    ecrire = "import pathlib; print(pathlib.Path('~/travail.txt').expanduser().write_text('fait'))"
+    assert "4" in inviter_sur(essaim)("invite02").executer(ecrire)
+    projet = essaim.reglages["MLOPS_PROJET"]
+    etiquette = f"label=presentation-mlops.participant={projet}"
+    trouver = ("docker", "ps", "--quiet", "--filter", etiquette)
+    assert essaim.lancer(*trouver).stdout.split()
+    # Quand l’inactivité permise se réduit à quelques secondes
+    hub = f"{projet}_hub"
+    fait = essaim.lancer("docker", "service", "update", "--env-add", "INACTIVITE_S=10", hub)
+    assert fait.returncode == 0, fait.stderr
+    # Alors son serveur s’arrête de lui-même
+    attendre(lambda: not essaim.lancer(*trouver).stdout.split(), "l’arrêt des serveurs inactifs")
+    # Et il retrouve son travail en revenant
+    fait = essaim.lancer("docker", "service", "update", "--env-add", "INACTIVITE_S=3600", hub)
+    assert fait.returncode == 0, fait.stderr
+    relire = "import pathlib; print(pathlib.Path('~/travail.txt').expanduser().read_text())"
+    assert "fait" in inviter_sur(essaim)("invite02").executer(relire)
+
+
 def test_une_mise_a_jour_ne_perd_aucun_appel(essaim, appels):
     assert mettre_a_jour(essaim, "--env-add", "ESSAI=1") == "completed"
     bons, mauvais = appels()
