@@ -6,9 +6,14 @@ relevé. La licence est celle que le paquet déclare : son expression SPDX, sino
 « classifiers », sinon la première ligne du champ.
 """
 
+import json
 import re
 import sys
+from collections.abc import Set
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+VERROU_NPM = Path(__file__).with_name("package-lock.json")
 
 # Permissives, ou à réciprocité limitée au fichier (MPL) ou à la bibliothèque (LGPL) : le projet
 # importe ces paquets sans les modifier ni les redistribuer dans le sien.
@@ -22,6 +27,8 @@ DES_IMAGES = {
     *("Artistic-1.0-Perl", "LGPL", "LGPL-2.1", "LGPL-2.1-or-later", "LGPL-3.0-or-later"),
     "Unlicense",
 }
+# Chez npm seulement : les outils qui mesurent les pages, que le livre ne contient pas.
+DE_NPM = {"BlueOak-1.0.0"}
 # Ce que des paquets écrivent à la place d’un identifiant SPDX.
 SYNONYMES = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -74,9 +81,9 @@ def licence(paquet: Distribution) -> str:
     return " AND ".join(SYNONYMES.get(nom, nom) for nom in noms) or "inconnue"
 
 
-def acceptee(expression: str, *, image: bool = False) -> bool:
+def acceptee(expression: str, en_plus: Set[str] = frozenset()) -> bool:
     """Dit si chaque licence d’un « AND », ou l’une au moins d’un « OR », est acceptée."""
-    acceptees = ACCEPTEES | DES_IMAGES if image else ACCEPTEES
+    acceptees = ACCEPTEES | en_plus
     choix = re.split(r"\s+OR\s+", expression.replace("(", "").replace(")", ""))
     return any(set(re.split(r"\s+AND\s+", partie)) <= acceptees for partie in choix)
 
@@ -87,13 +94,24 @@ def relever() -> dict[str, tuple[str, str]]:
     return {nom: vus[nom] for nom in sorted(vus, key=str.lower) if nom != "presentation-mlops"}
 
 
+def relever_npm() -> dict[str, list[str]]:
+    """Donne chaque licence du verrou de npm, et les paquets qui la déclarent."""
+    verrou = json.loads(VERROU_NPM.read_text(encoding="utf-8"))["packages"]
+    releve: dict[str, list[str]] = {}
+    for chemin, paquet in sorted(verrou.items()):
+        if chemin:  # le premier, sans nom, est celui qui les demande tous
+            nom = chemin.rpartition("node_modules/")[2]
+            releve.setdefault(paquet.get("license", "inconnue"), []).append(nom)
+    return releve
+
+
 def principal() -> int:
     """Écrit le tableau ; rend 1 si une licence est refusée."""
     print("| Paquet | Version | Licence |\n|---|---|---|")
-    releve, image = relever(), "--image" in sys.argv[1:]
+    releve, en_plus = relever(), DES_IMAGES if "--image" in sys.argv[1:] else frozenset()
     for nom, (version, expression) in releve.items():
         print(f"| {nom} | {version} | {expression} |")
-    refusees = [f"{nom} ({e})" for nom, (_, e) in releve.items() if not acceptee(e, image=image)]
+    refusees = [f"{nom} ({e})" for nom, (_, e) in releve.items() if not acceptee(e, en_plus)]
     if refusees:
         print(f"Licences refusées ou inconnues : {', '.join(refusees)}", file=sys.stderr)
     return 1 if refusees else 0

@@ -38,11 +38,13 @@ def versions() -> Tableau:
 
 
 def licences() -> Tableau:
-    """Donne chaque licence, les paquets de cet environnement qui la déclarent, et nos images."""
+    """Donne chaque licence, et qui la déclare : cet environnement, nos images, ou npm."""
     par_licence: dict[str, list[str]] = {}
-    for nom, (_, licence) in runpy.run_path(str(LICENCES))["relever"]().items():
+    releves = runpy.run_path(str(LICENCES))
+    for nom, (_, licence) in releves["relever"]().items():
         par_licence.setdefault(licence, []).append(nom)
     images = json.loads(LICENCES.with_name("licences_images.json").read_text(encoding="utf-8"))
+    images["npm"] = releves["relever_npm"]()
     toutes = set(par_licence).union(*images.values())
     lignes = [
         {
@@ -60,7 +62,7 @@ def licences() -> Tableau:
     titres = {
         "licence": "Licence déclarée",
         "paquets": "Paquets du livre et de la démonstration",
-        "images": "Images de local/ et de Kubernetes (paquets)",
+        "images": "Images de local/ et de Kubernetes, outils de npm (paquets)",
     }
     combien = sum(map(len, par_licence.values()))
     legende = f"Les licences des {combien} paquets installés, et celles des images"

@@ -41,7 +41,7 @@ def test_une_licence_lue_par_nous_est_celle_d_un_paquet_installe():
 
 
 def test_une_licence_de_plus_ne_vaut_que_dans_une_image():
-    assert licences.acceptee("Unlicense", image=True)
+    assert licences.acceptee("Unlicense", licences.DES_IMAGES)
     assert not licences.acceptee("Unlicense")
 
 
@@ -56,7 +56,9 @@ def test_chaque_paquet_d_une_image_a_une_licence_acceptee(verrou):
     """Le relevé vient de l’image elle-même ; un paquet de plus au verrou demande d’y relire."""
     releve = IMAGES[verrou.parent.name]
     refusees = [
-        expression for expression in releve if not licences.acceptee(expression, image=True)
+        expression
+        for expression in releve
+        if not licences.acceptee(expression, licences.DES_IMAGES)
     ]
     assert refusees == []
     texte = verrou.read_text(encoding="utf-8")
@@ -68,6 +70,22 @@ def test_chaque_paquet_d_une_image_a_une_licence_acceptee(verrou):
     }
     connus = {nom for noms in releve.values() for nom in noms}
     assert installes - connus == set(), "relancez requirements/licences.py --image dans cette image"
+
+
+def test_chaque_paquet_de_npm_a_une_licence_acceptee():
+    releve = licences.relever_npm()
+    demandes = json.loads((RACINE / "requirements" / "package.json").read_text())["dependencies"]
+    assert set(demandes) <= {nom for noms in releve.values() for nom in noms}
+    assert sum(map(len, releve.values())) > 100, "verrou mal lu"
+    assert [e for e in releve if not licences.acceptee(e, licences.DE_NPM)] == []
+
+
+def test_un_paquet_de_npm_sans_licence_est_vu(monkeypatch, tmp_path):
+    verrou = {"packages": {"": {}, "node_modules/a/node_modules/@b/c": {}}}
+    (tmp_path / "verrou.json").write_text(json.dumps(verrou))
+    monkeypatch.setattr(licences, "VERROU_NPM", tmp_path / "verrou.json")
+    assert licences.relever_npm() == {"inconnue": ["@b/c"]}
+    assert not licences.acceptee("inconnue", licences.DE_NPM)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_chaque_paquet_installe_est_sous_sa_licence():
     # Étant donné ce qui est installé ici, et ce qui l’a été dans les images
     installes = {p.metadata["Name"] for p in distributions()} - {"presentation-mlops"}
     images = json.loads(etat.LICENCES.with_name("licences_images.json").read_text("utf-8"))
-    # Alors chacun est nommé une fois, et chaque image à chacune de ses licences
+    verrou = json.loads(etat.LICENCES.with_name("package-lock.json").read_text("utf-8"))
+    images["npm"] = {p["license"] for chemin, p in verrou["packages"].items() if chemin}
+    # Alors chacun est nommé une fois, et chaque image, comme npm, à chacune de ses licences
     lignes = [r.split("|")[1:4] for r in etat.licences()._repr_markdown_().splitlines()[2:]]
     lignes = [[c.strip() for c in ligne] for ligne in lignes if len(ligne) == 3]
     nommes = [p for _, paquets, _ in lignes for p in paquets.split(", ") if p != "—"]
