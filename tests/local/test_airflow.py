@@ -141,7 +141,7 @@ def par_papermill(tmp_path):
             cwd=RACINE / "notebooks",
             env=env,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert fait.returncode == 0, fait.stderr[-3000:]
