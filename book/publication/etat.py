@@ -97,11 +97,13 @@ def provenance() -> str:
     """Dit quand, où et avec quoi les pages ont été mesurées."""
     mesures = lire_mesures()
     outils = ", ".join(f"{nom} {numero}" for nom, numero in mesures["outils"].items())
-    charge = str(mesures["charge"]).replace(".", ",")
     axe = mesures["axe"]
     return (
         f"Mesuré le {mesures['date']} sur le commit `{mesures['commit']}`, machine de "
-        f"{mesures['coeurs']} cœurs chargée à {charge}, réseau coupé : {outils}. "
+        f"{mesures['coeurs']} cœurs chargée à {nombre(mesures['charge'], 1)}, réseau coupé : "
+        f"{outils}. "
+        f"Pour imiter le téléphone, cette machine d’indice {nombre(mesures['indice'], 0)} est "
+        f"ralentie {nombre(mesures['ralentissement'], 1)} fois. "
         f"axe-core a trouvé **{axe['defauts']} défaut** sur {axe['pages']} pages et "
         f"{axe['diapositives']} diapositives, en clair et en sombre."
     )

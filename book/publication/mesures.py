@@ -34,7 +34,11 @@ SORTES = {
     "recherche": "search.html?q=modele",
     "diapositives": "diapositives/index.html",
 }
-APPAREILS = {"ordinateur": ["--preset=desktop"], "téléphone": []}
+ORDINATEUR, TELEPHONE = APPAREILS = ("ordinateur", "téléphone")
+# Lighthouse imite un téléphone en ralentissant la machine : 4 fois celle dont l’indice est de
+# 1 500 à 2 000, et moins une machine plus lente (GoogleChrome/lighthouse, docs/throttling.md).
+# Le même téléphone partout : l’indice de la machine, divisé par celui-ci.
+INDICE_TELEPHONE = 1750 / 4
 NOTES = {
     "performance": "performance",
     "accessibilite": "accessibility",
@@ -60,16 +64,29 @@ def mesurer(racine: Path) -> dict[str, Any]:
                 "axe": _compter_les_defauts(navigateur, racine, adresse),
             }
             navigateur.close()
+        notes = {ORDINATEUR: [], TELEPHONE: []}
+        for sorte in SORTES:
+            note = _noter(outils, chromium, adresse, sorte, ["--preset=desktop"])
+            notes[ORDINATEUR].append({"sorte": sorte, "appareil": ORDINATEUR, **note})
+        indice = median(note["indice"] for note in notes[ORDINATEUR])
+        mesures |= {"indice": indice, "ralentissement": ralentissement(indice)}
+        options = [f"--throttling.cpuSlowdownMultiplier={mesures['ralentissement']}"]
+        for sorte in SORTES:
+            note = _noter(outils, chromium, adresse, sorte, options)
+            notes[TELEPHONE].append({"sorte": sorte, "appareil": TELEPHONE, **note})
         mesures["lighthouse"] = [
-            _noter(outils, chromium, adresse, sorte, appareil)
-            for sorte in SORTES
-            for appareil in APPAREILS
+            note for paire in zip(*notes.values(), strict=True) for note in paire
         ]
     finally:
         serveur.shutdown()
         serveur.server_close()
     ecrire_json(racine / MESURES, mesures)
     return mesures
+
+
+def ralentissement(indice: float) -> float:
+    """Dit combien de fois ralentir une machine de cet indice pour imiter le téléphone."""
+    return round(indice / INDICE_TELEPHONE, 1)
 
 
 def _avec_quoi(racine: Path, outils: Path, chromium: str) -> dict[str, Any]:
@@ -114,21 +131,22 @@ def _compter_les_defauts(navigateur: Browser, racine: Path, adresse: str) -> dic
     return {"pages": len(pages), "diapositives": diapositives, "modes": 2, "defauts": trouves}
 
 
-def _noter(outils: Path, chromium: str, adresse: str, sorte: str, appareil: str) -> dict[str, Any]:
+def _noter(
+    outils: Path, chromium: str, adresse: str, sorte: str, options: list[str]
+) -> dict[str, Any]:
     """Donne les notes de Lighthouse pour une page : la médiane de plusieurs passages."""
     rapports = [
-        _lancer_lighthouse(outils, chromium, f"{adresse}/{SORTES[sorte]}", APPAREILS[appareil])
+        _lancer_lighthouse(outils, chromium, f"{adresse}/{SORTES[sorte]}", options)
         for _ in range(PASSAGES)
     ]
     audits = [rapport["audits"] for rapport in rapports]
     return {
-        "sorte": sorte,
         "page": SORTES[sorte].split("?")[0],
-        "appareil": appareil,
         **{
             nom: round(100 * median(r["categories"][cle]["score"] for r in rapports))
             for nom, cle in NOTES.items()
         },
+        "indice": round(median(r["environment"]["benchmarkIndex"] for r in rapports)),
         "affichage_s": round(
             median(a["largest-contentful-paint"]["numericValue"] for a in audits) / 1000, 1
         ),
@@ -174,6 +192,7 @@ def resumer(mesures: dict[str, Any]) -> str:
     axe = mesures["axe"]
     lignes.append(
         f"axe-core : {axe['defauts']} défaut sur {axe['pages']} pages et {axe['diapositives']} "
-        "diapositives, en clair et en sombre."
+        "diapositives, en clair et en sombre. Indice de la machine : "
+        f"{mesures['indice']:.0f}, ralentie {mesures['ralentissement']} fois pour le téléphone."
     )
     return "\n".join(lignes)

@@ -5,7 +5,7 @@ import pytest
 import yaml
 from publication import etat
 from publication.depot import RACINE, ErreurPublication, lire_sommaire
-from publication.mesures import APPAREILS, SORTES
+from publication.mesures import APPAREILS, SORTES, ralentissement
 
 MESURES = json.loads((RACINE / "book" / "mesures.json").read_text(encoding="utf-8"))
 
@@ -14,12 +14,21 @@ def test_les_mesures_publiees_tiennent():
     # Étant donné une page de chaque sorte, sur chaque appareil
     notes = {(note["sorte"], note["appareil"]): note for note in MESURES["lighthouse"]}
     assert set(notes) == {(sorte, appareil) for sorte in SORTES for appareil in APPAREILS}
-    # Alors elle est accessible, sans faute, et rapide ; un peu moins sur un téléphone lent
+    # Alors elle est accessible, sans faute, et rapide
     for qui, note in notes.items():
         assert note["accessibilite"] == 100, qui
         assert note["bonnes_pratiques"] == 100, qui
-        assert note["performance"] >= (95 if qui[1] == "ordinateur" else 90), qui
+        assert note["performance"] >= 95, qui
     assert MESURES["axe"]["defauts"] == 0
+
+
+@pytest.mark.parametrize(("indice", "fois"), [(1750, 4), (875, 2), (3500, 8)])
+def test_le_telephone_imite_est_le_meme_sur_toute_machine(indice, fois):
+    assert ralentissement(indice) == fois
+
+
+def test_les_mesures_disent_de_combien_la_machine_est_ralentie():
+    assert MESURES["ralentissement"] == ralentissement(MESURES["indice"])
 
 
 def test_les_mesures_disent_avec_quoi_elles_sont_faites():
