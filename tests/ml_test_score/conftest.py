@@ -4,22 +4,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from mlops_demo import base, entrainement, evaluation, registre, simulation
-from mlops_demo.configuration import GRAINE
-from mlops_demo.features import CATEGORIES, FEATURES, etiquetes
+from mlops_demo import base, entrainement, evaluation, registre, simulation, sources
+from mlops_demo.features import etiquetes
 from publication.score import RAPPORT, ecrire_rapport
 
 RACINE = Path(__file__).resolve().parents[2]
-GROUPES = {
-    "horaire": ["sched_min", "dow"],
-    "liaison": [*CATEGORIES, "distance"],
-    "avion": ["plane_age", "seats"],
-    "météo": [*FEATURES[8:17]],
-    "veille": ["late_origin_d1", "late_carrier_d1"],
-}
 _notes: dict[str, dict[str, str]] = {}
 
 
@@ -48,12 +39,6 @@ def pytest_runtest_makereport(item: pytest.Item):
 def mesure(record_property) -> Callable[[str], None]:
     """Dit, pour le rapport et pour le livre, ce que le test a mesuré."""
     return lambda texte: record_property("mesure", texte)
-
-
-@pytest.fixture(scope="session")
-def groupes() -> dict[str, list[str]]:
-    """Les variables, par source : celles d’un groupe se calculent et se paient ensemble."""
-    return GROUPES
 
 
 @pytest.fixture(scope="session")
@@ -97,28 +82,8 @@ def champions(servies):
 
 @pytest.fixture(scope="session")
 def utilite(annee) -> Callable[[list[str]], float]:
-    """Ce que coûte, en log-loss, de brouiller des variables sur des jours que le modèle ignore.
-
-    Il apprend trois jours sur quatre et juge le quatrième : l’utilité d’une variable ne se mêle
-    pas à son vieillissement, que l’on mesure à part.
-    """
-    connus = etiquetes(annee)
-    rang = connus["flight_date"].dt.dayofyear % 4
-    modele = entrainement.apprendre(entrainement.lineaire(), connus[rang != 0][::3])
-    juges = connus[rang == 0][::2].reset_index(drop=True)
-    observe = juges["late"].to_numpy()
-    normale = evaluation.pertes(observe, entrainement.probabilites(modele, juges)).mean()
-
-    def brouiller(colonnes: list[str]) -> float:
-        aleas, pertes = np.random.default_rng(GRAINE), []
-        for _ in range(2):
-            ordre = aleas.permutation(len(juges))
-            brouilles = juges.assign(**{c: juges[c].to_numpy()[ordre] for c in colonnes})
-            probas = entrainement.probabilites(modele, brouilles)
-            pertes.append(evaluation.pertes(observe, probas).mean() - normale)
-        return float(np.mean(pertes))
-
-    return brouiller
+    """Ce que coûte, en log-loss, de brouiller des variables sur des jours que le modèle ignore."""
+    return sources.utilite(annee)
 
 
 @pytest.fixture(scope="session")

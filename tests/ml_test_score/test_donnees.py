@@ -14,9 +14,10 @@ import pandas as pd
 import psycopg
 import pytest
 import sqlalchemy as sa
-from mlops_demo import base, contrat, entrainement, features
+from mlops_demo import base, contrat, entrainement, features, sources
 from mlops_demo.configuration import ErreurUtilisateur, dossier_donnees
 from mlops_demo.features import CATEGORIES, FEATURES, LIBELLES
+from mlops_demo.sources import SOURCES
 from mlops_demo.textes import nombre
 
 RACINE = Path(__file__).resolve().parents[2]
@@ -104,38 +105,18 @@ def test_un_point_tenu_de_peu_le_dit(faible, dit):
     assert ("tient de peu" in _dire_l_utilite(pertes)) is dit
 
 
-SOURCES = {
-    "horaire": "SELECT minutes(sched_dep_time), date_part('isodow', flight_date) FROM flights",
-    "liaison": "SELECT carrier, origin, dest, distance FROM flights",
-    "avion": "SELECT p.year, p.seats FROM flights LEFT JOIN planes AS p USING (tailnum)",
-    "météo": "SELECT m.* FROM flights LEFT JOIN weather AS m USING (origin, time_hour)",
-    "veille": "SELECT v.flight_id, o.retard, c.retard FROM flights AS v"
-    " LEFT JOIN veille AS o ON o.flight_date = v.flight_date AND o.origin = v.origin"
-    " LEFT JOIN veille AS c ON c.flight_date = v.flight_date AND c.carrier = v.carrier",
-}
 PRIX = 1e-4  # log-loss exigée pour chaque « lecture de la table des vols » que coûte une source
 
 
 @pytest.mark.ml_test_score("Données 3")
-def test_aucune_source_ne_coute_plus_qu_elle_ne_rapporte(demo, utilite, groupes, annee, mesure):
+def test_aucune_source_ne_coute_plus_qu_elle_ne_rapporte(demo, utilite, annee, mesure):
     """Le coût est celui qu’estime le planificateur de Postgres : sans chronomètre, donc stable."""
-    veille = features.requete().split("SELECT v.flight_id")[0]
-    veille = re.sub(r"^--.*$", "", veille, flags=re.MULTILINE)
-
-    def cout(sql: str) -> float:
-        with base.moteur().connect() as connexion:
-            plan = connexion.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}").scalar()
-        return plan[0]["Plan"]["Total Cost"]
-
-    lecture = cout("SELECT flight_id FROM flights")
-    couts = {g: cout((veille if g == "veille" else "") + sql) for g, sql in SOURCES.items()}
-    lignes = []
-    for groupe, colonnes in groupes.items():
-        unites, gain = couts[groupe] / lecture, utilite(colonnes)
-        octets = int(annee[colonnes].memory_usage(index=False).sum() / len(annee))
-        lignes.append(f"{groupe} {nombre(gain, 4)} ({octets} octets par vol)")
-        assert gain > PRIX * unites, f"{groupe} coûte {unites:.1f} lectures et rapporte {gain:.5f}"
-    assert sorted(v for c in groupes.values() for v in c) == sorted(FEATURES), "une source oubliée"
+    lecture, lignes = sources.cout_estime("SELECT flight_id FROM flights"), []
+    for nom, source in SOURCES.items():
+        unites = sources.cout_estime(source.requete) / lecture
+        gain, octets = utilite(list(source.colonnes)), sources.octets_par_vol(source, annee)
+        lignes.append(f"{nom} {nombre(gain, 4)} ({octets} octets par vol)")
+        assert gain > PRIX * unites, f"{nom} coûte {unites:.1f} lectures et rapporte {gain:.5f}"
     mesure("log-loss gagnée par source, toutes au-dessus de leur coût : " + ", ".join(lignes))
 
 
