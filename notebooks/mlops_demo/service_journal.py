@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,14 @@ A_JOUR = "à jour"
 
 # Une demande déjà livrée est ignorée : après une panne, on relivre sans compter. Celle dont la
 # campagne a été effacée l’est aussi, comme l’ont été les prédictions de cette campagne.
+# Une prédiction de demain, ou de plus d’un mois : l’horloge du service s’est trompée. On croit
+# celle de la base, sans quoi la rétention effacerait une prédiction du jour.
 LIVRAISON = """
 INSERT INTO predictions
     (campagne_id, canal, flight_id, version_modele, probabilite, predit_le, demande, rang)
-SELECT c.id, 'http', v.flight_id, d.version, v.probabilite, d.predit_le, d.demande, v.rang
+SELECT c.id, 'http', v.flight_id, d.version, v.probabilite,
+    CASE WHEN d.predit_le BETWEEN now() - interval '1 month' AND now()
+        THEN d.predit_le ELSE now() END, d.demande, v.rang
 FROM jsonb_to_recordset(CAST(:demandes AS jsonb)) AS d(demande uuid, campagne bigint,
     version integer, predit_le timestamptz, vols bigint[], probabilites double precision[])
 CROSS JOIN LATERAL unnest(d.vols, d.probabilites)
@@ -65,7 +70,7 @@ class Livreur(threading.Thread):
             "demande": demande,
             "campagne": self.campagne,
             "version": version,
-            "predit_le": datetime.now(UTC).isoformat(),
+            "predit_le": datetime.fromtimestamp(time.time(), UTC).isoformat(),
             "vols": vols,
             "probabilites": probabilites,
         }

@@ -58,7 +58,8 @@ class Mesures:
         if servi is not None:
             fiche = servi.fiche
             yield _jauge("mlops_version_servie", "Version servie", fiche.version)
-            age = time.time() - fiche.cree_le
+            # Un âge négatif, d’une horloge qui a reculé, tairait toute alerte sans se voir.
+            age = max(0, time.time() - fiche.cree_le)
             yield _jauge("mlops_modele_age_secondes", "Âge du modèle servi", age)
         suivi = self.suivi.etat == service_champion.SUIVI
         yield _jauge("mlops_registre_suivi", "1 si le registre répond", suivi)

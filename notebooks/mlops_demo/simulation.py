@@ -226,7 +226,7 @@ def ouvrir_campagne(scenario: str) -> int:
 def enregistrer_predictions(
     campagne: int, vols: pd.DataFrame, probas: np.ndarray, version: int, canal: str = "lot"
 ) -> None:
-    """Journalise des prédictions : vol, version du modèle, probabilité, heure."""
+    """Journalise des prédictions : vol, version, probabilité ; l’heure est celle de la base."""
     n = len(vols)
     table = pa.table(
         {
@@ -235,7 +235,6 @@ def enregistrer_predictions(
             "flight_id": pa.array(vols["flight_id"].to_numpy(), pa.int64()),
             "version_modele": pa.array(np.full(n, version), pa.int32()),
             "probabilite": pa.array(probas, pa.float64()),
-            "predit_le": pa.array([pd.Timestamp.now("UTC")] * n, pa.timestamp("us", tz="UTC")),
         }
     )
     with base.transaction_en_bloc() as connexion:

@@ -9,7 +9,7 @@ import threading
 from urllib.parse import unquote, urlparse
 
 import pytest
-from mlops_demo import base, entrainement, registre, service_journal
+from mlops_demo import base, entrainement, fiche, registre, service_journal
 from mlops_demo.service import SANS_CHAMPION
 
 # --- Suivre le champion --------------------------------------------------------------------
@@ -249,6 +249,34 @@ def test_une_demande_relivree_n_est_ecrite_qu_une_fois(ailleurs, lancer_service,
     (service.tampon / "relivree.lignes").write_bytes(copie)
     service.attendre_la_livraison()
     assert ailleurs.verifier(reponses) == 5
+
+
+HORLOGE = """
+import time
+vraie = time.time
+time.time = lambda: vraie() + {ecart_s}
+"""
+
+
+@pytest.mark.parametrize("annees", [-2, 2])
+def test_une_horloge_fausse_ne_fait_perdre_aucune_prediction(
+    ailleurs, lancer_service, vols, tmp_path, annees
+):
+    # Étant donné un service dont l’horloge a reculé, ou avancé, de deux ans
+    (tmp_path / "sitecustomize.py").write_text(HORLOGE.format(ecart_s=annees * 365 * 86_400))
+    service = lancer_service(PYTHONPATH=str(tmp_path))
+    # Quand il prédit, puis que la rétention d’un an passe
+    reponses = [service.predire(vols[:5])[1]]
+    service.attendre_la_livraison()
+    effacees = fiche.oublier_les_predictions()
+    # Alors rien n’est effacé, et l’heure gardée est celle de la base
+    assert effacees == 0
+    assert ailleurs.verifier(reponses) == 5
+    ecarts = base.lire("SELECT abs(date_part('epoch', now() - predit_le)) AS s FROM predictions")
+    assert (ecarts["s"] < 600).all()
+    # Et l’âge du modèle n’est jamais négatif
+    age = service.mesures()["mlops_modele_age_secondes"]
+    assert age == 0 if annees < 0 else age > 365 * 86_400
 
 
 def test_les_predictions_d_une_campagne_effacee_ne_retiennent_pas_le_tampon(
