@@ -105,7 +105,7 @@ def bilan(annee: pd.DataFrame) -> pd.DataFrame:
     brouiller = utilite(annee)
     return pd.DataFrame(
         {
-            "source": nom,
+            "origine": nom,
             "variables": len(source.colonnes),
             "lecture_us": 1000 * latence_ms(source.requete) / len(annee),
             "octets": octets_par_vol(source, annee),

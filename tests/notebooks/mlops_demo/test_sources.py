@@ -15,7 +15,7 @@ def test_lire_deux_fois_coute_au_moins_le_double(demo):
 
 
 def test_le_bilan_dit_ce_que_coute_et_rapporte_chaque_source(annee):
-    bilan = sources.bilan(annee).set_index("source")
+    bilan = sources.bilan(annee).set_index("origine")
     assert list(bilan.index) == list(sources.SOURCES)
     assert bilan["variables"].sum() == len(FEATURES)
     assert (bilan[["lecture_us", "octets", "gain"]] > 0).all(axis=None)
