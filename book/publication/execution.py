@@ -48,6 +48,7 @@ class Releve:
     duree: float
     noyau: float
     imports: float
+    preambule: float
     processeur: float
     memoire_mo: int
     resultat: dict[str, Any] | None
@@ -113,12 +114,13 @@ def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: S
     premiere = _premiere_cellule_utile(document)
     sonde = Sonde()
     gestionnaire = AsyncKernelManager(kernel_name="python3")
-    cle = ""
+    cle, preambule = "", 0.0
 
     def cellule_commencee(cell_index: int, **_: Any) -> None:
-        nonlocal cle, debut
+        nonlocal cle, debut, preambule
         sonde.suivre(gestionnaire.provisioner.pid)
         if cell_index == premiere:
+            preambule = sonde.processeur
             for execution in amont:
                 execution.result()
                 debut = time.monotonic()
@@ -168,6 +170,7 @@ def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: S
         duree=round(fin - debut, 2),
         noyau=round(fin - lancement - sum(secondes for _, secondes in cellules), 2),
         imports=round(sum(s for c, s in cellules if _importe(c)), 2),
+        preambule=round(preambule, 1),
         processeur=round(sonde.processeur, 1),
         memoire_mo=round(sonde.pointe / 1e6),
         resultat=_garder_resultat(racine, notebook) if notebook.dans_la_chaine else None,

@@ -90,7 +90,7 @@ def simuler_execution(racine: Path, notebook: Notebook, marque: str = "première
     copie = json.loads((racine / notebook.chemin).read_text())
     copie["metadata"]["execution"] = marque
     texte = json.dumps(copie)
-    mesures = (1.5, 1.0, 0.2, 0.9, 120)
+    mesures = (1.5, 1.0, 0.2, 0.7, 0.9, 120)
     releve = Releve(notebook.cle(racine), empreinte(texte), *mesures, {"resume": "Fait."})
     ecrire(copie_executee(racine, notebook.chemin), texte)
     ecrire_json(fichier_releve(racine, notebook.chemin), asdict(releve))

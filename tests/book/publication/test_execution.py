@@ -50,6 +50,7 @@ def test_chaine_complete(depot):
     assert releve["resultat"] == {"notebook": "42_second", "resume": "Fait."}
     assert releve["memoire_mo"] > 10, "La mémoire du noyau n’a pas été mesurée."
     assert releve["processeur"] > 0.1, "Le temps de processeur du noyau n’a pas été mesuré."
+    assert 0 < releve["preambule"] <= releve["processeur"], "Le départ est une part du tout."
     assert releve["noyau"] > 0
     # Et l’écran nomme chaque notebook, et rien n’est plus à faire
     assert "[4/4] accueil : exécuté en" in ecran
