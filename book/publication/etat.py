@@ -65,7 +65,7 @@ def licences() -> Tableau:
         "images": "Images de local/ et de Kubernetes, outils de npm (paquets)",
     }
     combien = sum(map(len, par_licence.values()))
-    legende = f"Les licences des {combien} paquets installés, et celles des images"
+    legende = f"Les licences des {combien} paquets installés, et celles des images et de npm"
     return tableau(lignes, titres, legende, nom="tab-licences")
 
 
