@@ -4,6 +4,7 @@ La copie a ses propres réglages, secrets, ports et noms : ce qui tourne déjà 
 pas touché. Sans moteur Docker, ces tests échouent : « .ci/moteur » en démarre un.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -26,6 +27,7 @@ RACINE = Path(__file__).resolve().parents[2]
 PROJET = "mlops-essai"
 LIMITE_S = 600
 
+sys.path.insert(0, str(Path(__file__).parent))  # outils.py
 sys.path.insert(0, str(RACINE / "local" / "hub"))
 import cartes  # noqa: E402 — le dossier du hub n’est sur le chemin qu’ici
 
@@ -427,10 +429,32 @@ def moteur():
 def fabriquer_pile(tmp_path_factory):
     """Fabrique une pile à lancer, dans une copie neuve du dépôt."""
 
-    def fabriquer(projet):
-        return Pile(copier_le_depot(tmp_path_factory.mktemp("depot")), MLOPS_PROJET=projet)
+    def fabriquer(projet, **reglages):
+        depot = copier_le_depot(tmp_path_factory.mktemp("depot"))
+        return Pile(depot, MLOPS_PROJET=projet, **reglages)
 
     return fabriquer
+
+
+@pytest.fixture(scope="session")
+def sur_swarm(moteur):
+    """Déploie une pile par « make swarm », puis exige que « make down DATA=1 » ne laisse rien."""
+
+    @contextlib.contextmanager
+    def deployer(pile):
+        actif = pile.lancer("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").stdout
+        try:
+            lance = pile.make("swarm", limite_s=2400)
+            pile.sortie_de_swarm = lance.stdout + lance.stderr
+            assert lance.returncode == 0, pile.sortie_de_swarm[-6000:]
+            yield pile
+        finally:
+            restes = pile.effacer()
+            if actif.strip() == "inactive":
+                pile.lancer("docker", "swarm", "leave", "--force")
+        assert restes == [], "« make down DATA=1 » laisse quelque chose"
+
+    return deployer
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import outils
 import pytest
 import requests
 
@@ -52,11 +52,7 @@ def airflow(pile):
     pile.compose(
         "--profile", "airflow", "up", "--build", "--detach", "--wait", *services, limite_s=1500
     )
-    session = requests.Session()
-    compte = {"username": "admin", "password": pile.secret("mot_de_passe_airflow_admin")}
-    jeton = session.post(f"{pile.adresse('airflow')}/auth/token", json=compte, timeout=60)
-    assert jeton.ok, jeton.text
-    session.headers["Authorization"] = f"Bearer {jeton.json()['access_token']}"
+    session = outils.entrer_dans_airflow(pile)
     pile.relever()
     yield session
     # Arrêté, il laisse la machine aux tests suivants.
@@ -72,29 +68,18 @@ def test_on_n_entre_pas_sans_mot_de_passe(pile, airflow):
         assert not requests.post(f"{adresse}/auth/token", json=compte, timeout=30).ok
 
 
-@pytest.mark.local
-def test_avril_reentraine_et_mai_garde_le_modele(pile, airflow):
-    """Deux exécutions planifiées, jusqu’au bout, retrouvées dans les tables et dans MLflow."""
-    api = f"{pile.adresse('airflow')}/api/v2"
-    assert airflow.get(f"{api}/importErrors", timeout=30).json()["total_entries"] == 0
-    airflow.patch(f"{api}/dags/mois_du_modele", json={"is_paused": False}, timeout=30)
-    limite = time.monotonic() + 1500
-    while time.monotonic() < limite:
-        executions = airflow.get(f"{api}/dags/mois_du_modele/dagRuns", timeout=30).json()
-        finies = {
-            e["data_interval_start"][:7]: e["state"]
-            for e in executions["dag_runs"]
-            if e["state"] in ("success", "failed")
-        }
-        if "2013-05" in finies or "failed" in finies.values():
-            break
-        time.sleep(5)
-    airflow.patch(f"{api}/dags/mois_du_modele", json={"is_paused": True}, timeout=30)
-    taches = airflow.get(f"{api}/dags/mois_du_modele/dagRuns/~/taskInstances?limit=100", timeout=30)
-    etats = {(t["dag_run_id"], t["task_id"]): t["state"] for t in taches.json()["task_instances"]}
-    assert (finies.get("2013-04"), finies.get("2013-05")) == ("success", "success"), etats
+@pytest.fixture(scope="module")
+def joues(pile, airflow):
+    """Avril et mai, exécutés par le planificateur : leurs identifiants, et l’état des tâches."""
+    ids, etats, taches = outils.jouer_jusqu_a("2013-05", pile, airflow)
+    assert etats["2013-04"] == "success", taches
+    return ids, taches
 
-    ids = {e["data_interval_start"][:7]: e["dag_run_id"] for e in executions["dag_runs"]}
+
+@pytest.mark.local
+def test_avril_reentraine_et_mai_garde_le_modele(pile, joues):
+    """Deux exécutions planifiées, jusqu’au bout, retrouvées dans les tables et dans MLflow."""
+    ids, etats = joues
     avril, mai = ids["2013-04"], ids["2013-05"]
     assert etats[avril, "reentrainer"] == "success"
     assert etats[avril, "garder_le_modele"] == "skipped"
@@ -157,12 +142,11 @@ def par_papermill(tmp_path):
 @pytest.mark.local
 @pytest.mark.lent
 def test_papermill_seul_ecrit_le_meme_json_que_le_vrai_airflow(
-    pile, airflow, par_papermill, sans_volatil
+    pile, airflow, joues, par_papermill, sans_volatil
 ):
     """Avril, rejoué dans l’ordre avec les paramètres qu’Airflow a calculés."""
-    executions = f"{pile.adresse('airflow')}/api/v2/dags/mois_du_modele/dagRuns"
-    lues = airflow.get(executions, timeout=30).json()["dag_runs"]
-    (avril,) = (e["dag_run_id"] for e in lues if e["data_interval_start"][:7] == "2013-04")
+    executions = f"{pile.adresse('airflow')}/{outils.DAG}/dagRuns"
+    avril = joues[0]["2013-04"]
     for tache, notebook, noms in etapes():
         # La copie exécutée garde les paramètres tels que le notebook les a reçus.
         copie = f"/var/lib/demo/airflow/2013-04/{notebook}.ipynb"
@@ -175,7 +159,7 @@ def test_papermill_seul_ecrit_le_meme_json_que_le_vrai_airflow(
 
 
 @pytest.mark.local
-def test_les_rapports_du_mois_sont_dans_evidently(pile, airflow):
+def test_les_rapports_du_mois_sont_dans_evidently(pile, joues):
     adresse = f"{pile.adresse('evidently')}/api/projects"
     (projet,) = requests.get(adresse, timeout=30).json()
     assert projet["name"] == "retard-vol-production"

@@ -15,8 +15,7 @@ SALLE = [f"invite{i:02d}" for i in range(1, 31)]
 # Ni invite01 ni invite02, dont d’autres tests se servent.
 HUIT = SALLE[10:18]
 ENTREE_S, DEMONSTRATION_S = 600, 900
-# Charger, apprendre, mettre en production : à huit sur deux cœurs, 269 s. Les sept notebooks en
-# prendraient plus de six minutes.
+# Charger, apprendre, mettre en production : à huit sur deux cœurs, 168 s.
 JOUES = ("41_donnees", "42_entrainement", "43_mise_en_production")
 # La suite, qu’un seul des huit joue : à lui seul, tout l’exposé.
 SUITE = ("44_supervision", "45_reentrainement", "46_retour_arriere", "47_bilan")

@@ -4,6 +4,7 @@ import calendar
 from datetime import date
 from pathlib import Path
 
+import outils
 import pytest
 import requests
 import yaml
@@ -58,15 +59,7 @@ def superset(pile):
     pile.compose(
         "--profile", "superset", "up", "--build", "--detach", "--wait", "superset", limite_s=1500
     )
-    session, adresse = requests.Session(), pile.adresse("superset")
-    compte = {"username": "admin", "password": pile.secret("mot_de_passe_superset_admin")}
-    entree = session.post(
-        f"{adresse}/api/v1/security/login", json=compte | {"provider": "db"}, timeout=60
-    )
-    assert entree.ok, entree.text
-    session.headers["Authorization"] = f"Bearer {entree.json()['access_token']}"
-    jeton = session.get(f"{adresse}/api/v1/security/csrf_token/", timeout=30).json()["result"]
-    session.headers["X-CSRFToken"] = jeton
+    session = outils.entrer_dans_superset(pile)
     pile.relever()
     yield session
     pile.compose("--profile", "superset", "stop", "superset")

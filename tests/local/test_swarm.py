@@ -9,20 +9,10 @@ pytestmark = pytest.mark.local
 
 
 @pytest.fixture(scope="module")
-def essaim(moteur, fabriquer_pile):
+def essaim(sur_swarm, fabriquer_pile):
     """Le cœur, déployé par « make swarm » dans une copie neuve du dépôt."""
-    pile = fabriquer_pile("mlops-essaim")
-    actif = pile.lancer("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
-    try:
-        lance = pile.make("swarm", limite_s=1200)
-        pile.sortie_de_swarm = lance.stdout + lance.stderr
-        assert lance.returncode == 0, pile.sortie_de_swarm[-6000:]
+    with sur_swarm(fabriquer_pile("mlops-essaim")) as pile:
         yield pile
-    finally:
-        restes = pile.effacer()
-        if actif == "inactive":
-            pile.lancer("docker", "swarm", "leave", "--force")
-    assert restes == [], "« make down DATA=1 » laisse quelque chose"
 
 
 @pytest.fixture

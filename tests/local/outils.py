@@ -1,0 +1,53 @@
+"""Parler à Airflow et à Superset, sous Compose comme sous Swarm."""
+
+import time
+
+import requests
+
+DAG = "api/v2/dags/mois_du_modele"
+
+
+def entrer_dans_airflow(pile):
+    """Une session de l’administrateur d’Airflow."""
+    session = requests.Session()
+    compte = {"username": "admin", "password": pile.secret("mot_de_passe_airflow_admin")}
+    jeton = session.post(f"{pile.adresse('airflow')}/auth/token", json=compte, timeout=60)
+    assert jeton.ok, jeton.text
+    session.headers["Authorization"] = f"Bearer {jeton.json()['access_token']}"
+    return session
+
+
+def jouer_jusqu_a(mois, pile, airflow, limite_s=1500):
+    """Laisse le planificateur exécuter le DAG jusqu’à un mois compris ; rend l’identifiant de
+    chaque exécution, l’état où elle est, et celui de chaque tâche.
+    """
+    api = f"{pile.adresse('airflow')}/{DAG}"
+    erreurs = airflow.get(f"{pile.adresse('airflow')}/api/v2/importErrors", timeout=30).json()
+    assert erreurs["total_entries"] == 0, erreurs
+    airflow.patch(api, json={"is_paused": False}, timeout=30)
+    limite = time.monotonic() + limite_s
+    while time.monotonic() < limite:
+        lues = airflow.get(f"{api}/dagRuns", timeout=30).json()["dag_runs"]
+        etats = {e["data_interval_start"][:7]: e["state"] for e in lues}
+        if etats.get(mois) == "success" or "failed" in etats.values():
+            break
+        time.sleep(5)
+    airflow.patch(api, json={"is_paused": True}, timeout=30)
+    taches = airflow.get(f"{api}/dagRuns/~/taskInstances?limit=100", timeout=30).json()
+    faites = {(t["dag_run_id"], t["task_id"]): t["state"] for t in taches["task_instances"]}
+    assert etats.get(mois) == "success", faites
+    return {e["data_interval_start"][:7]: e["dag_run_id"] for e in lues}, etats, faites
+
+
+def entrer_dans_superset(pile):
+    """Une session de l’administrateur de Superset."""
+    session, adresse = requests.Session(), pile.adresse("superset")
+    compte = {"username": "admin", "password": pile.secret("mot_de_passe_superset_admin")}
+    entree = session.post(
+        f"{adresse}/api/v1/security/login", json=compte | {"provider": "db"}, timeout=60
+    )
+    assert entree.ok, entree.text
+    session.headers["Authorization"] = f"Bearer {entree.json()['access_token']}"
+    jeton = session.get(f"{adresse}/api/v1/security/csrf_token/", timeout=30).json()["result"]
+    session.headers["X-CSRFToken"] = jeton
+    return session
