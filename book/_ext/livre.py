@@ -90,6 +90,17 @@ SCRIPTS = (
     ("searchtools.js", '"Searching"', '"Recherche en cours"'),
     # Un extrait vient de la page entière : on ne la demande que pour un résultat qui se voit.
     ("searchtools.js", "    fetch(requestUrl)", "    vu(listItem).then(() => fetch(requestUrl))"),
+    # Le thème lisait la largeur d’un bloc, l’écrivait, et passait au suivant : une mise en page par
+    # bloc. Toutes les largeurs d’abord ; un code replié va à la ligne et ne défile jamais.
+    (
+        "scripts/pydata-sphinx-theme.js",
+        ".forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})}"
+        ",t=_(e,300);",
+        ".forEach((e,i,tous)=>{i||(tous.larges=Array.from(tous,e=>"
+        '!e.closest("details:not([open])")&&'
+        "(e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight))),"
+        "e.tabIndex=tous.larges[i]?0:-1})},t=_(e,300);",
+    ),
 )
 
 # Le bouton qui ouvre la page dans le JupyterHub du réglage LIVRE_JUPYTERHUB.

@@ -379,6 +379,22 @@ def test_navigation_au_clavier(navigateur, adresses):
     page.context.close()
 
 
+DEFILE = """() => [...document.querySelectorAll("pre, .pst-scrollable-table-container")].map(
+  (e) => [e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight, e.tabIndex]
+)"""
+
+
+def test_ce_qui_defile_et_lui_seul_se_prend_au_clavier(navigateur, adresses):
+    # Étant donné un téléphone, dont des tableaux dépassent
+    adresse = f"{adresses['http']}/book/2_workflow.html"
+    page, _ = ouvrir(navigateur, adresse, viewport={"width": 390, "height": 844})
+    # Quand on déplie tout le code
+    page.evaluate("document.querySelectorAll('details').forEach(d => (d.open = true))")
+    # Alors la touche de tabulation s’arrête sur ce qui défile, et sur rien d’autre
+    assert {tuple(vu) for vu in page.evaluate(DEFILE)} == {(True, 0), (False, -1)}
+    page.context.close()
+
+
 def test_un_reseau_qui_manque_ne_coute_pas_les_boutons(navigateur, adresses):
     # Étant donné une page dont le premier script des boutons n’arrive pas
     page = navigateur.new_context().new_page()
