@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -98,18 +99,28 @@ def annee(demo):
 
 
 @pytest.fixture(scope="session")
-def peu_de_donnees(tmp_path_factory) -> Path:
-    """Un dossier de données où il reste un vol sur huit, empreintes comprises."""
-    from mlops_demo.configuration import dossier_donnees
+def reduire_les_donnees(tmp_path_factory) -> Callable[[Callable[[pa.Table], pa.Table]], Path]:
+    """De quoi faire un dossier de données où il reste moins de vols, empreintes comprises."""
 
-    dossier = tmp_path_factory.mktemp("peu") / "data"
-    shutil.copytree(dossier_donnees(), dossier)
-    vols = pq.read_table(dossier / "flights.parquet")
-    pq.write_table(vols.take(list(range(0, len(vols), 8))), dossier / "flights.parquet")
-    noms = [ligne.split()[1] for ligne in (dossier / "SHA256SUMS").read_text().splitlines()]
-    sommes = [f"{hashlib.sha256((dossier / n).read_bytes()).hexdigest()}  {n}\n" for n in noms]
-    (dossier / "SHA256SUMS").write_text("".join(sommes))
-    return dossier
+    def reduire(garder: Callable[[pa.Table], pa.Table]) -> Path:
+        from mlops_demo.configuration import dossier_donnees
+
+        dossier = tmp_path_factory.mktemp("peu") / "data"
+        shutil.copytree(dossier_donnees(), dossier)
+        vols = pq.read_table(dossier / "flights.parquet")
+        pq.write_table(garder(vols), dossier / "flights.parquet")
+        noms = [ligne.split()[1] for ligne in (dossier / "SHA256SUMS").read_text().splitlines()]
+        sommes = [f"{hashlib.sha256((dossier / n).read_bytes()).hexdigest()}  {n}\n" for n in noms]
+        (dossier / "SHA256SUMS").write_text("".join(sommes))
+        return dossier
+
+    return reduire
+
+
+@pytest.fixture(scope="session")
+def peu_de_donnees(reduire_les_donnees) -> Path:
+    """Un dossier de données où il reste un vol sur huit."""
+    return reduire_les_donnees(lambda vols: vols.take(list(range(0, len(vols), 8))))
 
 
 @pytest.fixture(name="sans_volatil")

@@ -113,7 +113,15 @@ def apprendre(
 
 
 def probabilites(modele: Pipeline, exemples: pd.DataFrame) -> np.ndarray:
-    """Probabilité de retard de chaque vol, dans [0 ; 1]."""
+    """Probabilité de retard de chaque vol, dans [0 ; 1].
+
+    Raises:
+        ErreurUtilisateur: il n’y a aucun vol.
+    """
+    if exemples.empty:
+        raise ErreurUtilisateur(
+            "aucun vol à noter : recevez d’abord ceux de cette période (« mlops-demo recevoir »)."
+        )
     return modele.predict_proba(exemples[FEATURES])[:, 1]
 
 

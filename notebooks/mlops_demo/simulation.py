@@ -285,10 +285,19 @@ def rejouer(
 
     Yields:
         Le bilan de chaque mois, au fur et à mesure.
+
+    Raises:
+        ErreurUtilisateur: un des mois n’a pas encore de vols ; rien n’est alors noté ni décidé.
     """
     initial = premier_champion()
     annee = exemples(DEBUT, FIN) if annee is None else annee
     mois_de = annee["flight_date"].dt.to_period("M").dt.to_timestamp()
+    rejoues = pd.date_range(f"{premier}-01", f"{dernier}-01", freq="MS")
+    if absents := [f"{mois:%Y-%m}" for mois in rejoues.difference(mois_de)]:
+        raise ErreurUtilisateur(
+            f"aucun vol n’est chargé pour {', '.join(absents)} : recevez d’abord ces vols "
+            "(« mlops-demo recevoir »), puis rejouez."
+        )
     if premier > MISE_EN_SERVICE[:7]:
         servi, essais = registre.charger_champion(), _essais_du_journal()
     else:
@@ -297,7 +306,7 @@ def rejouer(
     auc_reference = registre.essai_de(initial)["auc"]
     scores_appris = _scores_appris(servi, annee)
     campagne = ouvrir_campagne(scenario)
-    for mois in pd.date_range(f"{premier}-01", f"{dernier}-01", freq="MS"):
+    for mois in rejoues:
         vols = annee[mois_de == mois]
         probas = entrainement.probabilites(servi.pipeline, vols)
         enregistrer_predictions(campagne, vols, probas, servi.version)

@@ -19,6 +19,7 @@ M = pd.Timestamp
         (ALARME, "2013-06", [], "réentraîner"),
         (ALARME, "2013-06", ["2013-05"], "repos"),
         (ALARME, "2013-06", ["2013-04"], "réentraîner"),
+        (ALARME, "2013-05", ["2013-06"], "repos"),  # mai, en retard, après l’essai de juin
         (ALARME, "2013-12", ["2013-04", "2013-06", "2013-08"], "réentraîner"),
         (ALARME, "2013-12", ["2013-04", "2013-06", "2013-08", "2013-10"], "maximum atteint"),
     ],
