@@ -75,6 +75,26 @@ finally:
     mlflow.arreter()
 print("séance finie")
 """
+# L’interface d’Evidently, que lancent local/ et cluster_k8s/ : elle seule sait envoyer des mesures
+# d’usage, une par page demandée ; ses rapports n’envoient rien.
+INTERFACE = """
+import os, urllib.request
+from pathlib import Path
+from mlops_demo import processus
+
+port = processus.port_libre()
+commande = [str(Path(sys.executable).with_name("evidently")), "ui", "--port", str(port)]
+adresse = f"http://127.0.0.1:{port}"
+evidently = processus.Serveur("Evidently", commande, adresse, Path("evidently.journal"))
+try:
+    evidently.pret()
+    urllib.request.urlopen(adresse + "/api/projects").read()
+    time.sleep(3)
+finally:
+    evidently.arreter()
+print("séance finie")
+"""
+INTERFACE_SANS_REGLAGE = INTERFACE.replace("port =", "del os.environ['DO_NOT_TRACK']\nport =", 1)
 # JupyterLab tel quel, et sa page de nouvelles.
 LAB_SANS_REGLAGE = SERVEURS.replace(
     "from mlops_demo import lab, processus",
@@ -121,6 +141,14 @@ def test_une_seance_ne_s_adresse_qu_a_cette_machine(tmp_path):
 
 def test_jupyterlab_et_mlflow_ne_s_adressent_qu_a_cette_machine(tmp_path):
     assert observer(SERVEURS, tmp_path) == set()
+
+
+def test_l_interface_d_evidently_ne_s_adresse_qu_a_cette_machine(tmp_path):
+    assert observer(INTERFACE, tmp_path) == set()
+
+
+def test_sans_nos_reglages_l_interface_d_evidently_chercherait_a_sortir(tmp_path):
+    assert observer(INTERFACE_SANS_REGLAGE, tmp_path) != set()
 
 
 def test_sans_nos_reglages_jupyterlab_chercherait_a_sortir(tmp_path):
