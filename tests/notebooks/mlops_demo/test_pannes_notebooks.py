@@ -1,13 +1,14 @@
-"""Chaque notebook du chapitre 4, tué par SIGKILL en pleine cellule, puis relancé aussitôt."""
+"""Chaque notebook qui sert d’étape, tué par SIGKILL en pleine cellule, puis relancé aussitôt."""
 
 import json
 import multiprocessing
 import os
+from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
-from mlops_demo import base, contrat, journal, registre
+from mlops_demo import base, contrat, etape, journal, registre
 
 # La cellule pendant laquelle papermill est tué : celle qui écrit, s’il y en a une.
 ICI = {
@@ -18,7 +19,11 @@ ICI = {
     "45_reentrainement": "simulation.rejouer(",
     "46_retour_arriere": "registre.mettre_en_service(",
     "47_bilan": "registre.lignage(",
+    "etapes/partition": "partitions.oublier_part(",
+    "etapes/fusion": "registre.essai_de(",
+    "etapes/reglage": "entrainement.boosting(",
 }
+PARAMETRES = {"etapes/partition": {"parts": 1}, "etapes/fusion": {"parts": 1}}
 TUEE, TEMOIN = "tuee", "temoin"  # deux personnes : papermill n’est tué que chez la première
 # Un processus neuf par exécution, sans attendre chaque fois les imports de papermill.
 PAPERMILL = multiprocessing.get_context("forkserver")
@@ -28,7 +33,7 @@ import os
 from mlops_demo import etape
 os.environ.clear()
 os.environ.update(env)
-rendu.send(etape.executer(nom, {}, copie))
+rendu.send(etape.executer(nom, parametres, copie))
 """
 
 
@@ -50,6 +55,7 @@ def lancer(nom, dossiers, qui=TUEE, copie=None):
     recu, rendu = PAPERMILL.Pipe(duplex=False)
     env = os.environ | {"MLOPS_UTILISATEUR": qui, "MLOPS_TRAVAIL": dossiers[qui]}
     noms = {"env": env, "nom": nom, "copie": copie, "rendu": rendu}
+    noms |= {"parametres": PARAMETRES.get(nom, {})}
     enfant = PAPERMILL.Process(target=exec, args=(EXECUTER, noms))
     enfant.start()
     rendu.close()
@@ -82,7 +88,11 @@ def comparable(resultat, sans_volatil):
     if resultat["notebook"] == "46_retour_arriere":
         # Les lignes de son tableau portent des numéros de version.
         resultat = resultat | {"decembre": list(resultat["decembre"].values())}
-    return sans_volatil(resultat)
+    return sans_volatil({k: v for k, v in resultat.items() if k not in ("duree_s", "run_id")})
+
+
+def test_aucune_etape_n_est_oubliee():
+    assert set(ICI) == set(etape.connus())
 
 
 @pytest.mark.parametrize("nom", ICI)
@@ -99,7 +109,7 @@ def test_papermill_tue_puis_relance_ne_perd_rien(seance, attendre, tmp_path, san
     resultat, attendu = recu.recv(), recu_du_temoin.recv()
     enfant.join(30)
     temoin.join(30)
-    assert resultat["notebook"] == nom
+    assert resultat["notebook"] == Path(nom).name
     assert comparable(resultat, sans_volatil) == comparable(attendu, sans_volatil)
     apres = journal.tout()
     pd.testing.assert_frame_equal(apres.head(len(avant)), avant, check_dtype=False)
