@@ -77,7 +77,11 @@ def _fiche(options: argparse.Namespace) -> int:
 def _lignage(options: argparse.Namespace) -> int:
     from mlops_demo import registre
 
-    for nom, valeur in registre.lignage(options.vol, options.scenario).items():
+    if options.demande:
+        trouve = registre.lignage_de_la_demande(options.demande, options.rang)
+    else:
+        trouve = registre.lignage(options.vol, options.scenario)
+    for nom, valeur in trouve.items():
         print(f"{nom} : {valeur}")
     return 0
 
@@ -148,8 +152,11 @@ def analyseur() -> argparse.ArgumentParser:
     carte.add_argument("--version", type=int, help="version (celle en service)")
     carte.set_defaults(faire=_fiche)
     lignage = commandes.add_parser("lignage", help="remonter d’une prédiction à ses sources")
-    lignage.add_argument("vol", type=int, help="identifiant du vol (flight_id)")
-    lignage.add_argument("--scenario", default="réentraîné", help="scénario (réentraîné)")
+    prediction = lignage.add_mutually_exclusive_group(required=True)
+    prediction.add_argument("vol", type=int, nargs="?", help="identifiant du vol (flight_id)")
+    prediction.add_argument("--demande", help="celle qu’a rendue le service, plutôt qu’un vol")
+    lignage.add_argument("--scenario", default="réentraîné", help="scénario du vol (réentraîné)")
+    lignage.add_argument("--rang", type=int, default=1, help="rang du vol dans la demande (1)")
     lignage.set_defaults(faire=_lignage)
     oublier = commandes.add_parser("oublier", help="effacer les vieilles prédictions")
     oublier.add_argument("--jours", type=int, default=365, help="jours gardés (365)")

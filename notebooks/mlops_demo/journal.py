@@ -5,6 +5,7 @@ registre, c’est lui qui fait foi.
 """
 
 import json
+from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
@@ -55,6 +56,24 @@ def champion() -> int | None:
         list(CHANGEMENTS),
     )
     return int(lignes["version"].iloc[0]) if len(lignes) else None
+
+
+def mise_en_service(version: int, avant: datetime) -> dict:
+    """Qui a mis une version en service pour la dernière fois avant un instant, quand, pourquoi.
+
+    Returns:
+        ``en_service_depuis``, ``en_service_par`` et ``en_service_pour`` ; rien si elle ne l’était
+        pas.
+    """
+    lignes = base.lire(
+        "SELECT horodatage AS en_service_depuis, auteur AS en_service_par,"
+        " action || ' : ' || raison AS en_service_pour FROM journal"
+        " WHERE version = $1 AND action = ANY($2) AND horodatage <= $3 ORDER BY id DESC LIMIT 1",
+        version,
+        list(CHANGEMENTS),
+        avant,
+    )
+    return lignes.iloc[0].to_dict() if len(lignes) else {}
 
 
 def forcee(version: int) -> bool:

@@ -6,6 +6,7 @@ import logging
 import time
 import urllib.error
 import urllib.request
+import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -314,11 +315,12 @@ def essai_de(version: int) -> dict:
 
 
 def lignage(flight_id: int, scenario: str) -> dict:
-    """Remonte d’une prédiction à tout ce qui l’a produite.
+    """Remonte de la dernière prédiction d’un vol, dans un scénario, à tout ce qui l’a produite.
 
     Returns:
-        La prédiction, la version du modèle, l’essai, les empreintes, et ``empreinte_retrouvee`` :
-        vrai si les données d’apprentissage relues en base ont toujours la même empreinte.
+        La prédiction, le vol, la version du modèle, l’essai, les empreintes, qui a mis cette
+        version en service et quand, et ``empreinte_retrouvee`` : vrai si les données
+        d’apprentissage relues en base ont toujours la même empreinte.
 
     Raises:
         ErreurUtilisateur: si ce vol n’a pas de prédiction dans ce scénario.
@@ -333,17 +335,55 @@ def lignage(flight_id: int, scenario: str) -> dict:
         raise ErreurUtilisateur(
             f"le vol {flight_id} n’a pas de prédiction dans le scénario « {scenario} »."
         )
-    prediction = predictions.iloc[0].to_dict()
-    vol = base.lire(
+    return _remonter(predictions.iloc[0].to_dict())
+
+
+def lignage_de_la_demande(demande: str, rang: int = 1) -> dict:
+    """Remonte d’une prédiction rendue par le service, comme ``lignage``.
+
+    Args:
+        demande: identifiant de la demande, tel que le service l’a rendu.
+        rang: rang du vol dans la demande, à partir de 1.
+
+    Raises:
+        ErreurUtilisateur: si la base n’a pas cette prédiction.
+    """
+    try:
+        cle = str(uuid.UUID(demande))
+    except ValueError as erreur:
+        raise ErreurUtilisateur(
+            f"« {demande} » n’est pas l’identifiant d’une demande : le service le donne dans sa "
+            "réponse."
+        ) from erreur
+    predictions = base.lire(
+        "SELECT * FROM predictions WHERE demande = $1::uuid AND rang = $2", cle, rang
+    )
+    if predictions.empty:
+        raise ErreurUtilisateur(
+            f"la base n’a pas de prédiction de rang {rang} pour la demande {cle} : vérifiez-les, "
+            "ou attendez que le service ait livré son journal."
+        )
+    return _remonter(predictions.iloc[0].to_dict() | {"demande": cle})
+
+
+def _remonter(prediction: dict) -> dict:
+    vols = base.lire(
         "SELECT carrier, flight, origin, dest, time_hour, arr_delay FROM flights"
         " WHERE flight_id = $1",
-        flight_id,
+        int(prediction["flight_id"]),
     )
-    essai = essai_de(int(prediction["version_modele"]))
+    version = int(prediction["version_modele"])
+    essai = essai_de(version)
     fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
     relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
-    retrouvee = tracabilite.empreinte(relus) == essai["donnees.empreinte"]
-    return prediction | vol.iloc[0].to_dict() | essai | {"empreinte_retrouvee": retrouvee}
+    return {
+        **prediction,
+        # Le service juge aussi des vols que la base n’a pas encore reçus.
+        **(vols.iloc[0].to_dict() if len(vols) else {}),
+        **essai,
+        **journal.mise_en_service(version, prediction["predit_le"]),
+        "empreinte_retrouvee": tracabilite.empreinte(relus) == essai["donnees.empreinte"],
+    }
 
 
 def mettre_en_service(

@@ -9,7 +9,8 @@ import urllib.request
 import numpy as np
 import pandas as pd
 import pytest
-from mlops_demo import base, contrat, entrainement, registre, service, simulation
+from mlops_demo import base, contrat, entrainement, journal, registre, service, simulation
+from mlops_demo.__main__ import principal
 from mlops_demo.features import etiquetes
 from mlops_demo.service_demande import EXEMPLE, REGLES, Demande
 from prometheus_client.parser import text_string_to_metric_families
@@ -184,6 +185,80 @@ def test_chaque_prediction_est_journalisee(premier, vols):
     assert len(lignes) == 3 * len(vols), "l’arrêt vide la file : aucune prédiction perdue"
     assert set(lignes["canal"]) == {"http"}
     assert lignes["version_modele"].unique().tolist() == [registre.version_de("champion")]
+
+
+def test_le_lignage_d_une_prediction_servie_est_celui_du_lot(premier, annee, capsys, monkeypatch):
+    simulation.repartir("2013-04-01")
+    campagne = simulation.ouvrir_campagne("test lignage")
+    connu, autre = annee.tail(1), annee.head(1)
+    pas_encore_recu = service.en_json(connu)[0] | {"flight_id": 999_999_999}
+    # Étant donné un vol noté en lot, et servi par HTTP, au deuxième rang puis au premier
+    pipeline = registre.charger(premier).pipeline
+    simulation.enregistrer_predictions(
+        campagne, connu, entrainement.probabilites(pipeline, connu), premier
+    )
+    lot = registre.lignage(int(connu["flight_id"].iloc[0]), "test lignage")
+    lance = service.lancer(campagne)
+    lance.pret()
+    premiere, seconde = (
+        service.appeler(lance, "/predict", {"vols": demandes})
+        for demandes in (
+            [*service.en_json(autre), *service.en_json(connu)],
+            [*service.en_json(connu), pas_encore_recu],
+        )
+    )
+    lance.arreter()
+    # Quand on remonte de chaque réponse à ses sources
+    servi = registre.lignage_de_la_demande(premiere["demande"], 2)
+    futur = registre.lignage_de_la_demande(seconde["demande"], 2)
+    # Alors c’est bien cette prédiction, et les mêmes sources que celles du lot
+    assert (servi["demande"], servi["rang"], servi["canal"]) == (premiere["demande"], 2, "http")
+    assert servi["probabilite"] == premiere["predictions"][1]["probabilite"]
+    assert registre.lignage_de_la_demande(seconde["demande"])["flight_id"] == lot["flight_id"]
+    propres = {"id", "canal", "predit_le", "demande", "rang"}
+    sources = {nom: valeur for nom, valeur in lot.items() if nom not in propres}
+    assert {nom: servi[nom] for nom in sources} == sources
+    assert servi["empreinte_retrouvee"]
+    assert servi["variables"] == ", ".join(entrainement.FEATURES)
+    mises = journal.tout().query("version == @premier and action != 'refus'")
+    assert (servi["en_service_depuis"], servi["en_service_par"]) == (
+        mises["horodatage"].iloc[-1],
+        "tests",
+    )
+    # Un vol que la base n’a pas reçu n’a pas d’horaire, mais son modèle est connu
+    assert (futur["flight_id"], futur["run_id"]) == (999_999_999, servi["run_id"])
+    assert "carrier" not in futur
+    # Et la ligne de commande le dit
+    monkeypatch.setattr(
+        "sys.argv", ["mlops-demo", "lignage", "--demande", premiere["demande"], "--rang", "2"]
+    )
+    assert principal() == 0
+    dit = capsys.readouterr().out.splitlines()
+    assert {f"{nom} : {valeur}" for nom, valeur in servi.items()} == set(dit)
+
+
+def test_qui_a_mis_en_service_se_lit_au_moment_de_la_prediction(premier):
+    """Une remise en service plus tardive n’explique pas une prédiction déjà faite."""
+    simulation.repartir("2013-04-01")
+    avant = journal.tout()["horodatage"].iloc[-1]
+    registre.mettre_en_service("reprise", premier, "2013-04-02", "plus tard", attendu=premier)
+    plus_tard = journal.tout()["horodatage"].iloc[-1]
+    assert journal.mise_en_service(premier, plus_tard)["en_service_pour"] == "reprise : plus tard"
+    assert journal.mise_en_service(premier, avant)["en_service_depuis"] <= avant
+    assert journal.mise_en_service(premier, avant - pd.Timedelta(days=3650)) == {}
+
+
+@pytest.mark.parametrize(
+    ("demande", "motif"),
+    [
+        ("42", "n’est pas l’identifiant d’une demande"),
+        ("00000000-0000-4000-8000-000000000000", "pas de prédiction de rang 1"),
+    ],
+)
+def test_une_demande_que_la_base_n_a_pas_est_dite(demo, demande, motif, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["mlops-demo", "lignage", "--demande", demande])
+    assert principal() == 1
+    assert motif in capsys.readouterr().err
 
 
 def test_le_service_suit_le_champion_sans_redemarrer(serveur, premier, annee):
