@@ -19,7 +19,7 @@ ICI = {
     "45_reentrainement": "simulation.rejouer(",
     "46_retour_arriere": "registre.mettre_en_service(",
     "47_bilan": "registre.lignage(",
-    "etapes/partition": "partitions.oublier_part(",
+    "etapes/partition": "partitions.deposer(",  # ses prédictions sont écrites, pas leur résumé
     "etapes/fusion": "registre.essai_de(",
     "etapes/reglage": "entrainement.boosting(",
 }
@@ -62,14 +62,14 @@ def lancer(nom, dossiers, qui=TUEE, copie=None):
     return enfant, recu
 
 
-def en_cours(copie, texte):
-    """Vrai si papermill en est à la cellule qui contient ce texte."""
+def commencee(copie, texte):
+    """Vrai si papermill a commencé la cellule qui contient ce texte."""
     try:
         cellules = json.loads(copie.read_text(encoding="utf-8"))["cells"]
     except (FileNotFoundError, json.JSONDecodeError):
         return False  # pas encore écrite, ou en train de l’être
     (cellule,) = [c for c in cellules if c["cell_type"] == "code" and texte in "".join(c["source"])]
-    return cellule["metadata"]["papermill"]["status"] == "running"
+    return cellule["metadata"]["papermill"]["status"] != "pending"
 
 
 def survivants():
@@ -99,7 +99,7 @@ def test_aucune_etape_n_est_oubliee():
 def test_papermill_tue_puis_relance_ne_perd_rien(seance, attendre, tmp_path, sans_volatil, nom):
     avant, copie = journal.tout(), tmp_path / "copie.ipynb"
     enfant, _ = lancer(nom, seance, copie=copie)
-    attendre(lambda: en_cours(copie, ICI[nom]) or not enfant.is_alive(), f"{nom}, {ICI[nom]}", 300)
+    attendre(lambda: commencee(copie, ICI[nom]) or not enfant.is_alive(), f"{nom}, {ICI[nom]}", 300)
     enfant.kill()
     enfant.join()
     assert enfant.exitcode == -9, "il avait fini : ce test ne prouverait rien"
