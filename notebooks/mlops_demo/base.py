@@ -42,7 +42,8 @@ def url() -> str:
     if adresse is None or adresse.get_backend_name() not in ("postgresql", "postgres"):
         raise ErreurUtilisateur(
             "DATABASE_URL doit être une adresse Postgres, de la forme "
-            "« postgresql://nom:mot-de-passe@hote:5432/base »."
+            "« postgresql://nom:mot-de-passe@hote:5432/base », ou absente : la base est alors "
+            "embarquée."
         )
     adresse = adresse.set(drivername="postgresql+psycopg")
     if not adresse.password and (fichier := os.environ.get("DATABASE_PASSWORD_FILE")):

@@ -1,14 +1,20 @@
 """De vrais notebooks, exécutés par papermill dans un dépôt jetable."""
 
+import functools
 import io
 import shutil
 import time
 
+import mlops_demo
 import nbformat
 import psutil
+import psycopg
 import pytest
+import sqlalchemy as sa
+from mlops_demo import base, processus, session
 from publication.depot import ErreurPublication
 from publication.execution import Sonde, executer
+from publication.livre import construire_livre
 from publication.plan import copie_executee, lire_notebooks, lire_releve, perimes
 from publication.suivi import Suivi
 
@@ -76,6 +82,65 @@ def preparer(fichier, imports, suite):
     notebook.cells.insert(2, nbformat.v4.new_code_cell(imports, id="imports"))
     notebook.cells[-1].source = f"{suite}\n{notebook.cells[-1].source}"
     nbformat.write(notebook, fichier)
+
+
+@pytest.fixture
+def votre_base(demo, depot, monkeypatch):
+    """Un Postgres où il y a déjà des tables, que donne DATABASE_URL ; rend de quoi les lire."""
+    serveur = sa.make_url(base.url()).set(drivername="postgresql")
+    adresse = serveur.set(database="la_votre").render_as_string(hide_password=False)
+
+    def demander(ordre, url=adresse):
+        with psycopg.connect(url, autocommit=True) as connexion:
+            curseur = connexion.execute(ordre)
+            return curseur.fetchall() if curseur.description else None
+
+    administrer = functools.partial(demander, url=serveur.render_as_string(hide_password=False))
+    shutil.rmtree(depot / "notebooks" / "mlops_demo")  # le notebook importera le vrai
+    administrer("CREATE DATABASE la_votre")
+    monkeypatch.setattr(mlops_demo, "session", session)
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "lectrice")
+    monkeypatch.setenv("DATABASE_URL", adresse)
+    base.oublier()
+    yield demander
+    base.oublier()
+    administrer("DROP DATABASE la_votre WITH (FORCE)")
+
+
+def test_la_base_donnee_sert_au_livre_qui_ne_touche_pas_au_reste(depot, modifier, votre_base):
+    # Étant donné des tables qui ont les noms des nôtres, et un livre qui charge les vols
+    for table in ("flights", "journal"):
+        votre_base(f"CREATE TABLE {table} AS SELECT '{table}' AS a_moi")
+    etat = (
+        "SELECT n.nspname, c.relname, c.relfilenode, c.xmin::text FROM pg_class AS c"
+        " RIGHT JOIN pg_namespace AS n ON n.oid = relnamespace"
+        " WHERE nspname !~ '^(pg_|information_schema|demo_lectrice|mlflow)' ORDER BY 1, 2"
+    )
+    contenu = "SELECT a_moi FROM public.flights UNION ALL SELECT a_moi FROM public.journal"
+    avant = votre_base(etat), votre_base(contenu)
+    fichier = depot / "notebooks" / "42_second.ipynb"
+    preparer(fichier, "from mlops_demo import donnees", "donnees.charger()")
+    # Quand il s’exécute
+    executer_tout(depot)
+    # Alors les vols sont dans son schéma, et rien d’autre n’a changé
+    assert votre_base("SELECT count(*) FROM demo_lectrice.flights")[0][0] > 300_000
+    assert (votre_base(etat), votre_base(contenu)) == avant
+    schemas = votre_base("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1")
+    assert [s for (s,) in schemas] == ["demo_lectrice", "information_schema", "mlflow", "public"]
+
+
+def test_une_base_donnee_qui_ne_repond_pas_arrete_tout_de_suite(depot, monkeypatch):
+    adresse = f"postgresql://moi:secret@127.0.0.1:{processus.port_libre()}/x"
+    monkeypatch.setattr(mlops_demo, "session", session)
+    monkeypatch.setenv("DATABASE_URL", adresse)
+    base.oublier()
+    with pytest.raises(mlops_demo.ErreurUtilisateur) as erreur:
+        construire_livre(depot)
+    base.oublier()
+    assert "ne répond pas" in str(erreur.value)
+    assert "retirez cette variable pour la base embarquée" in str(erreur.value)
+    assert "secret" not in str(erreur.value)
+    assert len(perimes(depot, lire_notebooks(depot))) == 4, "rien ne s’est exécuté"
 
 
 def test_echec_de_l_amont_libere_celui_qui_l_attend(depot, modifier):
