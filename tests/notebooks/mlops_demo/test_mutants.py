@@ -9,6 +9,7 @@ import ast
 import copy
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,10 @@ def mutants(module: str):
                 yield nom, compile(ast.fix_missing_locations(copie), str(fichier), "exec")
 
 
-def survit(module: str, code: object) -> bool:
-    """Rejoue les tests du module dans un processus où il est remplacé par son mutant."""
+def rejouer(module: str, code: object) -> int:
+    """Rejoue les tests du module dans un processus où il est remplacé par son mutant ; rend
+    le numéro de ce processus.
+    """
     enfant = os.fork()
     if not enfant:
         issue = 2
@@ -109,8 +112,20 @@ def survit(module: str, code: object) -> bool:
             issue = int(pytest.main([*options, *tests]))
         finally:
             os._exit(issue)
-    _, etat = os.waitpid(enfant, 0)
-    return os.waitstatus_to_exitcode(etat) == 0
+    return enfant
+
+
+def survivants(module: str, essais: list[tuple[str, object]]) -> list[str]:
+    """Les noms de ceux qui passent les tests ; autant de processus à la fois que de cœurs."""
+    en_cours, survivent = {}, []
+    a_venir = iter(essais)
+    while (suite := list(islice(a_venir, os.cpu_count() - len(en_cours)))) or en_cours:
+        en_cours |= {rejouer(module, code): nom for nom, code in suite}
+        fini, etat = os.wait()
+        nom = en_cours.pop(fini)
+        if os.waitstatus_to_exitcode(etat) == 0:
+            survivent.append(nom)
+    return survivent
 
 
 @pytest.mark.mutants
@@ -118,12 +133,9 @@ def survit(module: str, code: object) -> bool:
 def test_aucun_mutant_ne_survit(module):
     __import__(f"mlops_demo.{module}")
     sain = compile("", "sain", "exec")
-    assert survit(module, sain), "les tests échouent déjà sans mutant : rien n’est prouvé"
-    essayes, survivants = 0, []
-    for nom, code in mutants(module):
-        essayes += 1
-        if nom not in EQUIVALENTS and survit(module, code):
-            survivants.append(nom)
-    print(f"{module} : {essayes} mutants, {len(survivants)} survivants")
-    assert survivants == []
-    assert essayes >= AU_MOINS.get(module, 10), "on ne mute presque plus rien"
+    assert survivants(module, [("sain", sain)]), "les tests échouent déjà sans mutant"
+    tous = list(mutants(module))
+    survivent = survivants(module, [(nom, code) for nom, code in tous if nom not in EQUIVALENTS])
+    print(f"{module} : {len(tous)} mutants, {len(survivent)} survivants")
+    assert survivent == []
+    assert len(tous) >= AU_MOINS.get(module, 10), "on ne mute presque plus rien"
