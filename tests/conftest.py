@@ -31,7 +31,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 class DeuxSuites(LoadScopeScheduling):
-    """D’un côté livre, ML Test Score, pipelines et notebooks exécutés ; de l’autre tout le reste.
+    """D’un côté livre, ML Test Score, mois joué par kfp, notebooks exécutés ; de l’autre le reste.
 
     Aucune mise en place ne sert aux deux : rien n’est fait deux fois, hors un Postgres à chacune.
     """
@@ -39,7 +39,8 @@ class DeuxSuites(LoadScopeScheduling):
     LONGS = (
         "tests/book/",
         "tests/ml_test_score/",
-        "tests/cluster_k8s/pipelines/",
+        "tests/cluster_k8s/pipelines/test_pipelines.py",
+        "tests/cluster_k8s/pipelines/test_echelle.py",
         "tests/notebooks/test_execution.py",
     )
 

@@ -1,5 +1,6 @@
 """De quoi exécuter pour de vrai les pipelines : kfp au verrou, une base, le lanceur local."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -21,11 +22,15 @@ def kfp():
     dossier = RACINE / "_build" / "kfp"
     marque = dossier / ".verrou"
     empreinte = hashlib.sha256(verrou.read_bytes()).hexdigest()
-    if not marque.is_file() or marque.read_text() != empreinte:
-        uv = Path(sys.executable).with_name("uv")
-        options = ["--quiet", "--no-deps", "--require-hashes", "--target", dossier]
-        subprocess.run([uv, "pip", "install", *options, "-r", verrou], check=True, cwd=RACINE)
-        marque.write_text(empreinte)
+    dossier.mkdir(parents=True, exist_ok=True)
+    # Les deux suites de tests s’en servent.
+    with (dossier / ".tenu").open("w") as tenu:
+        fcntl.flock(tenu, fcntl.LOCK_EX)
+        if not marque.is_file() or marque.read_text() != empreinte:
+            uv = Path(sys.executable).with_name("uv")
+            options = ["--quiet", "--no-deps", "--require-hashes", "--target", dossier]
+            subprocess.run([uv, "pip", "install", *options, "-r", verrou], check=True, cwd=RACINE)
+            marque.write_text(empreinte)
     return dossier
 
 
