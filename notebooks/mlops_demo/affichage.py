@@ -24,8 +24,21 @@ def _cellule(valeur: object, decimales: int) -> str:
     return nombre(valeur, decimales) if isinstance(valeur, float) else str(valeur)
 
 
+# Les mesures, telles qu’un tableau les nomme.
+MESURES = {
+    "auc": "AUC",
+    "brier": "Brier",
+    "brier_skill": "Brier skill",
+    "etiquetes": "vols jugés",
+    "log_loss": "log-loss",
+    "proba_moyenne": "probabilité moyenne",
+    "taux_observe": "taux observé",
+}
+
+
 def tableau(table: pd.DataFrame, legende: str, decimales: int = 3) -> Styler:
-    """Tableau légendé, sans colonne d’index."""
+    """Tableau légendé, sans colonne d’index ; les mesures y portent leur nom en clair."""
+    table = table.rename(columns=MESURES)
     propre = table.astype(object).map(lambda v: _cellule(v, decimales))
     numeriques = list(table.select_dtypes("number").columns)
     style = propre.style.format(escape="html").hide(axis="index").set_caption(legende)
