@@ -419,6 +419,20 @@ def copier_le_depot(dossier):
 
 
 @pytest.fixture(scope="session")
+def outils(tmp_path_factory):
+    """Les vérificateurs, installés aux empreintes de outils.txt."""
+    dossier, verrou = tmp_path_factory.mktemp("outils"), Path(__file__).with_name("outils.txt")
+    uv, python = Path(sys.executable).with_name("uv"), dossier / "bin" / "python"
+    for commande in (
+        [uv, "venv", "--quiet", dossier],
+        [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou],
+    ):
+        fait = subprocess.run(commande, capture_output=True, text=True, check=False)
+        assert fait.returncode == 0, fait.stderr
+    return dossier / "bin"
+
+
+@pytest.fixture(scope="session")
 def moteur():
     """Un moteur Docker qui répond."""
     essai = subprocess.run(["docker", "info"], capture_output=True, check=False)

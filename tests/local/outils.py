@@ -1,4 +1,4 @@
-"""Parler à Airflow et à Superset, sous Compose comme sous Swarm."""
+"""Se servir des outils comme le font les gens, sous Compose comme sous Swarm."""
 
 import time
 
@@ -51,3 +51,18 @@ def entrer_dans_superset(pile):
     jeton = session.get(f"{adresse}/api/v1/security/csrf_token/", timeout=30).json()["result"]
     session.headers["X-CSRFToken"] = jeton
     return session
+
+
+def demonstration(notebooks):
+    """Ce que fait un participant : ouvrir ces notebooks de son dossier, et tout lancer."""
+    return f"""
+import os, papermill, time
+from mlops_demo.session import session
+with session():
+    for nom in {notebooks!r}:
+        debut = time.monotonic()
+        papermill.execute_notebook(
+            os.path.expanduser(f"~/demonstration/{{nom}}.ipynb"),
+            f"{{os.environ['MLOPS_TRAVAIL']}}/{{nom}}.ipynb", progress_bar=False)
+        print(f"fait {{nom}} {{time.monotonic() - debut:.0f}} s", flush=True)
+"""

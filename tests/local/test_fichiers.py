@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -49,20 +48,6 @@ def lancer(*commande, **options):
         timeout=300,
         **options,
     )
-
-
-@pytest.fixture(scope="session")
-def outils(tmp_path_factory):
-    """Les vérificateurs, installés aux empreintes de outils.txt."""
-    dossier = tmp_path_factory.mktemp("outils")
-    uv = Path(sys.executable).with_name("uv")
-    python = dossier / "bin" / "python"
-    verrou = Path(__file__).with_name("outils.txt")
-    fait = lancer(uv, "venv", "--quiet", dossier)
-    assert fait.returncode == 0, fait.stderr
-    fait = lancer(uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", verrou)
-    assert fait.returncode == 0, fait.stderr
-    return dossier / "bin"
 
 
 @pytest.mark.parametrize("chemin", DOCKERFILES, ids=lambda c: c.parent.name)

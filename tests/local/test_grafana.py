@@ -1,11 +1,14 @@
 """Les tableaux de Grafana : sa source existe, et chaque requête est comprise de Prometheus.
 
 L’image de Grafana n’est dans aucun registre joignable d’ici : ces tableaux n’ont pas été vus dans
-un Grafana. Leurs requêtes, elles, sont exécutées par un vrai Prometheus.
+un Grafana. Leurs fichiers sont lus par les types qu’en publie Grafana, et leurs requêtes exécutées
+par un vrai Prometheus.
 """
 
+import copy
 import json
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -51,6 +54,56 @@ def test_chaque_panneau_a_sa_source_une_explication_et_une_place(nom, panneau):
             or autre["y"] + autre["h"] <= place["y"]
             or place["y"] + place["h"] <= autre["y"]
         ), "deux panneaux se recouvrent"
+
+
+# Lit un tableau par les types de Grafana, l’écrit, et rend le chemin de ce qui s’y est perdu.
+LIRE = """
+import json, sys
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+def perdus(a, b, chemin=""):
+    if isinstance(a, dict) and isinstance(b, dict):
+        for cle in a:
+            yield from perdus(a[cle], b.get(cle), f"{chemin}/{cle}")
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for rang, (x, y) in enumerate(zip(a, b)):
+            yield from perdus(x, y, f"{chemin}/{rang}")
+    elif a != b:
+        yield chemin
+
+register_default_plugins()
+ecrit = json.load(sys.stdin)
+lu = json.loads(JSONEncoder().encode(Dashboard.from_json(ecrit)))
+print(*perdus(ecrit, lu), sep="\\n")
+"""
+
+
+def ce_que_grafana_ne_lit_pas(outils, tableau):
+    """Les champs d’un tableau que les types de Grafana ne connaissent pas."""
+    fait = subprocess.run(
+        [outils / "python", "-c", LIRE],
+        input=json.dumps(tableau),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert fait.returncode == 0, fait.stderr
+    return fait.stdout.split()
+
+
+@pytest.mark.local
+@pytest.mark.parametrize("nom", TABLEAUX)
+def test_grafana_connait_chaque_champ(outils, nom):
+    assert ce_que_grafana_ne_lit_pas(outils, TABLEAUX[nom]) == []
+    fautif = copy.deepcopy(TABLEAUX[nom])
+    fautif["panels"][0]["fieldConfig"]["defaults"]["unite"] = "s"
+    fautif["panels"][0]["options"]["legende"] = {}
+    assert set(ce_que_grafana_ne_lit_pas(outils, fautif)) == {
+        "/panels/0/fieldConfig/defaults/unite",
+        "/panels/0/options/legende",
+    }
 
 
 def test_une_mesure_precalculee_existe():

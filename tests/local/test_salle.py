@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import outils
 import pytest
 import requests
 
@@ -20,21 +21,6 @@ JOUES = ("41_donnees", "42_entrainement", "43_mise_en_production")
 # La suite, qu’un seul des huit joue : à lui seul, tout l’exposé.
 SUITE = ("44_supervision", "45_reentrainement", "46_retour_arriere", "47_bilan")
 TABLES = ("flights", "predictions", "journal")
-
-
-def demonstration(notebooks):
-    """Ce que fait un participant : ouvrir ces notebooks de son dossier, et tout lancer."""
-    return f"""
-import os, papermill, time
-from mlops_demo.session import session
-with session():
-    for nom in {notebooks!r}:
-        debut = time.monotonic()
-        papermill.execute_notebook(
-            os.path.expanduser(f"~/demonstration/{{nom}}.ipynb"),
-            f"{{os.environ['MLOPS_TRAVAIL']}}/{{nom}}.ipynb", progress_bar=False)
-        print(f"fait {{nom}} {{time.monotonic() - debut:.0f}} s", flush=True)
-"""
 
 
 MEMOIRE = """
@@ -148,7 +134,7 @@ def jouees(pile, salle):
     try:
         with ThreadPoolExecutor(len(HUIT)) as fils:
             sorties = fils.map(
-                lambda nom: salle[nom].executer(demonstration(JOUES), DEMONSTRATION_S), HUIT
+                lambda nom: salle[nom].executer(outils.demonstration(JOUES), DEMONSTRATION_S), HUIT
             )
             sorties = dict(zip(HUIT, sorties, strict=True))
     finally:
@@ -195,7 +181,7 @@ def test_chacun_trouve_chez_soi_les_memes_lignes(pile, jouees):
 
 def test_un_participant_joue_la_demonstration_jusqu_au_bout(pile, jouees, salle):
     nom = HUIT[0]
-    sortie = salle[nom].executer(demonstration(SUITE), DEMONSTRATION_S)
+    sortie = salle[nom].executer(outils.demonstration(SUITE), DEMONSTRATION_S)
     assert tuple(re.findall(r"fait (4\d_\w+)", sortie)) == SUITE, sortie
     print("\nla suite, seul :", re.findall(r"fait (4\d)\w+ (\d+) s", sortie))
     actions = {a for (a,) in pile.lire(f"SELECT DISTINCT action FROM demo_{nom}.journal")}

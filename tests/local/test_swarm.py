@@ -1,8 +1,10 @@
 """La même pile sous Docker Swarm, sur un nœud : mises à jour et retours sans appel perdu."""
 
 import json
+import re
 import time
 
+import outils
 import pytest
 
 pytestmark = pytest.mark.local
@@ -91,6 +93,13 @@ def test_aucun_secret_ne_se_lit(essaim, inviter_sur, exiger_secrets):
             "docker", objet, "inspect", *options, *noms.stdout.split()
         ).stdout
     exiger_secrets(essaim.secrets(), textes)
+
+
+@pytest.mark.lent
+def test_un_participant_joue_la_demonstration(essaim, inviter_sur):
+    joues = ("41_donnees", "42_entrainement", "43_mise_en_production")
+    sortie = inviter_sur(essaim)("invite01").executer(outils.demonstration(joues))
+    assert tuple(re.findall(r"fait (4\d_\w+)", sortie)) == joues, sortie
 
 
 @pytest.mark.lent
