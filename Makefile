@@ -61,6 +61,7 @@ test-k8s: environnement ## vérifie cluster_k8s/ : schémas, sécurité, sauvega
 lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
+	@$(VENV) -m pytest -qq -p no:cacheprovider tests/test_depot.py -k un_notebook
 
 audit: environnement ## cherche les failles publiées des dépendances (demande le réseau)
 	@$(VENV) requirements/auditer.py
