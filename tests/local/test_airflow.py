@@ -146,8 +146,13 @@ def test_papermill_seul_ecrit_le_meme_json_que_le_vrai_airflow(
 ):
     """Avril, rejoué dans l’ordre avec les paramètres qu’Airflow a calculés."""
     executions = f"{pile.adresse('airflow')}/{outils.DAG}/dagRuns"
-    avril = joues[0]["2013-04"]
+    ids, etats = joues
+    avril, compares = ids["2013-04"], []
     for tache, notebook, noms in etapes():
+        if etats[avril, tache] == "skipped":
+            # Le conteneur « preparation » l’a déjà joué, sans paramètre.
+            par_papermill(notebook, {})
+            continue
         # La copie exécutée garde les paramètres tels que le notebook les a reçus.
         copie = f"/var/lib/demo/airflow/2013-04/{notebook}.ipynb"
         lue = pile.lancer("docker", "exec", pile.conteneur("airflow-ordonnanceur"), "cat", copie)
@@ -156,6 +161,8 @@ def test_papermill_seul_ecrit_le_meme_json_que_le_vrai_airflow(
         adresse = f"{executions}/{avril}/taskInstances/{tache}/xcomEntries/return_value"
         rendu = airflow.get(adresse, timeout=30).json()["value"]
         assert sans_volatil(par_papermill(notebook, parametres)) == sans_volatil(rendu), tache
+        compares.append(tache)
+    assert compares == ["charger", "noter", "superviser", "reentrainer"]
 
 
 @pytest.mark.local
