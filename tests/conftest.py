@@ -33,7 +33,7 @@ def pytest_xdist_make_scheduler(config, log):
 class DeuxSuites(LoadScopeScheduling):
     """D’un côté livre, ML Test Score, mois joué par kfp, notebooks exécutés ; de l’autre le reste.
 
-    Aucune mise en place ne sert aux deux : rien n’est fait deux fois, hors un Postgres à chacune.
+    Chacune a son Postgres ; hors kfp, installé une fois, aucune mise en place ne sert aux deux.
     """
 
     LONGS = (

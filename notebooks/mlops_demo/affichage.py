@@ -7,7 +7,18 @@ from pandas.io.formats.style import Styler
 
 from mlops_demo.textes import nombre
 
-__all__ = ["nombre", "phrase", "tableau"]
+__all__ = ["MESURES", "nombre", "phrase", "tableau"]
+
+# Les mesures, telles qu’un tableau les nomme.
+MESURES = {
+    "auc": "AUC",
+    "brier": "Brier",
+    "brier_skill": "Brier skill",
+    "etiquetes": "vols jugés",
+    "log_loss": "log-loss",
+    "proba_moyenne": "probabilité moyenne",
+    "taux_observe": "taux observé",
+}
 
 
 def _cellule(valeur: object, decimales: int) -> str:
@@ -22,18 +33,6 @@ def _cellule(valeur: object, decimales: int) -> str:
     if isinstance(valeur, int):
         return nombre(valeur, 0)
     return nombre(valeur, decimales) if isinstance(valeur, float) else str(valeur)
-
-
-# Les mesures, telles qu’un tableau les nomme.
-MESURES = {
-    "auc": "AUC",
-    "brier": "Brier",
-    "brier_skill": "Brier skill",
-    "etiquetes": "vols jugés",
-    "log_loss": "log-loss",
-    "proba_moyenne": "probabilité moyenne",
-    "taux_observe": "taux observé",
-}
 
 
 def tableau(table: pd.DataFrame, legende: str, decimales: int = 3) -> Styler:

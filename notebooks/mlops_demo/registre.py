@@ -65,6 +65,8 @@ class ModeleServi:
 def _client_pour(adresse: str) -> mlflow.MlflowClient:
     if serveur_mlflow():
         _exiger_le_serveur(adresse)
+    else:
+        base.preparer()  # un notebook lancé hors d’une séance peut être le premier à s’en servir
     return mlflow.MlflowClient(adresse)
 
 
@@ -99,17 +101,18 @@ def client() -> mlflow.MlflowClient:
     Raises:
         ErreurUtilisateur: au premier appel, si ce serveur ne répond pas.
     """
-    adresse = serveur_mlflow()
-    if adresse is None:
-        url = base.url_avec_schema(base.SCHEMA_MLFLOW)
-        adresse = url.render_as_string(hide_password=False)
+    adresse = serveur_mlflow() or _adresse_en_base()
     mlflow.set_tracking_uri(adresse)  # à chaque fois : la base a pu changer, puis revenir
     return _client_pour(adresse)
 
 
+def _adresse_en_base() -> str:
+    return base.url_avec_schema(base.SCHEMA_MLFLOW).render_as_string(hide_password=False)
+
+
 def creer_tables() -> None:
     """Crée les tables de MLflow sur une base vierge."""
-    client().search_experiments(max_results=1)
+    mlflow.MlflowClient(_adresse_en_base()).search_experiments(max_results=1)
 
 
 def nom_du_modele() -> str:

@@ -127,11 +127,13 @@ class Noeud:
             ]
         return self.creer(f"{nom}-{rang}", pod, **variables).lancer()
 
-    def jouer(self, genre, nom, rang="0", limite_s=900, **variables):
-        """Joue un Job jusqu’au bout, puis le retire ; rend ce qu’a rendu son dernier conteneur."""
+    def jouer(self, genre, nom, rang="0", **variables):
+        """Joue un Job jusqu’au bout, dans son délai, puis le retire ; rend ce qu’il a rendu."""
+        objet = self.objet(genre, nom)
+        job = objet["spec"]["jobTemplate"] if genre == "CronJob" else objet
         pod = self.lancer(genre, nom, rang, **variables)
         try:
-            return pod.finir(limite_s)
+            return pod.finir(job["spec"]["activeDeadlineSeconds"])
         finally:
             pod.retirer()
 
@@ -253,14 +255,8 @@ class Pod:
         options = ["--name", f"{self.complet}-{conteneur['name']}", *self.noeud.etiquette]
         options += ["--network", f"container:{self.complet}"]
         options += ["--user", f"{self.garde['runAsUser']}:{self.garde['runAsGroup']}"]
-        options += [
-            "--memory",
-            memoire,
-            "--memory-swap",
-            memoire,
-            "--cpus",
-            quantite(limites["cpu"]),
-        ]
+        options += ["--memory", memoire, "--memory-swap", memoire]
+        options += ["--cpus", quantite(limites["cpu"])]
         options += ["--group-add", self.garde["fsGroup"]] if "fsGroup" in self.garde else []
         options += ["--read-only"] if garde.get("readOnlyRootFilesystem") else []
         options += [
@@ -370,10 +366,10 @@ class Pod:
             self.attendre_la_sonde(conteneur, "startupProbe", limite)
         return self
 
-    def pret(self, limite_s=300):
+    def pret(self):
         """Attend que le pod soit prêt, et le trouve en vie."""
         for conteneur in self.spec["containers"]:
-            self.attendre_la_sonde(conteneur, "readinessProbe", limite_s)
+            self.attendre_la_sonde(conteneur, "readinessProbe", 300)
             assert self.sonder(conteneur, conteneur["livenessProbe"]), f"{self.nom} : pas en vie"
         return self
 

@@ -40,6 +40,30 @@ def test_seul_deux_fois_de_suite(demo, peu_de_donnees, tmp_path, monkeypatch, sa
     assert sans_volatil(un) == sans_volatil(deux)
 
 
+def test_papermill_seul_sur_une_base_vierge(peu_de_donnees, tmp_path):
+    """Sans séance ouverte : le notebook 42 est alors le premier à se servir de MLflow."""
+    env = {nom: valeur for nom, valeur in os.environ.items() if nom != "DATABASE_URL"}
+    env |= {
+        "MLOPS_TRAVAIL": str(tmp_path / "travail"),
+        "MLOPS_UTILISATEUR": "seule",
+        "MLOPS_DONNEES": str(peu_de_donnees),
+    }
+
+    def lancer(*commande):
+        return subprocess.run(
+            [sys.executable, "-m", *commande],
+            cwd=NOTEBOOKS,
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    fait = lancer("papermill", "--no-progress-bar", "42_entrainement.ipynb", os.devnull)
+    lancer("mlops_demo", "nettoyer")
+    assert fait.returncode == 0, fait.stderr[-3000:]
+
+
 def test_deux_personnes_en_meme_temps_sur_la_meme_base(demo, tmp_path):
     """Mêmes notebooks, deux schémas, deux processus : les mêmes chiffres, sans se gêner."""
     code = (
