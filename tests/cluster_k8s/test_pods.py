@@ -78,10 +78,10 @@ def installation(noeud):
     return noeud
 
 
-def sql(noeud, requete, base="demo"):
+def sql(noeud, requete):
     """Exécute du SQL en administrateur, dans le pod de Postgres."""
     return noeud.pods["postgres-0"].executer(
-        *("psql", "-h", "/var/run/postgresql", "-U", "postgres", "-d", base),
+        *("psql", "-h", "/var/run/postgresql", "-U", "postgres", "-d", "demo"),
         *("-v", "ON_ERROR_STOP=1", "-Atqc", requete),
     )
 

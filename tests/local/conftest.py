@@ -27,7 +27,7 @@ RACINE = Path(__file__).resolve().parents[2]
 PROJET = "mlops-essai"
 LIMITE_S = 600
 
-sys.path.insert(0, str(Path(__file__).parent))  # outils.py
+sys.path.insert(0, str(Path(__file__).parent))  # gestes.py
 sys.path.insert(0, str(RACINE / "local" / "hub"))
 import cartes  # noqa: E402 — le dossier du hub n’est sur le chemin qu’ici
 

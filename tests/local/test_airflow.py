@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import outils
+import gestes
 import pytest
 import requests
 
@@ -52,7 +52,7 @@ def airflow(pile):
     pile.compose(
         "--profile", "airflow", "up", "--build", "--detach", "--wait", *services, limite_s=1500
     )
-    session = outils.entrer_dans_airflow(pile)
+    session = gestes.entrer_dans_airflow(pile)
     pile.relever()
     yield session
     # Arrêté, il laisse la machine aux tests suivants.
@@ -71,7 +71,7 @@ def test_on_n_entre_pas_sans_mot_de_passe(pile, airflow):
 @pytest.fixture(scope="module")
 def joues(pile, airflow):
     """Avril et mai, exécutés par le planificateur : leurs identifiants, et l’état des tâches."""
-    ids, etats, taches = outils.jouer_jusqu_a("2013-05", pile, airflow)
+    ids, etats, taches = gestes.jouer_jusqu_a("2013-05", pile, airflow)
     assert etats["2013-04"] == "success", taches
     return ids, taches
 
@@ -145,7 +145,7 @@ def test_papermill_seul_ecrit_le_meme_json_que_le_vrai_airflow(
     pile, airflow, joues, par_papermill, sans_volatil
 ):
     """Avril, rejoué dans l’ordre avec les paramètres qu’Airflow a calculés."""
-    executions = f"{pile.adresse('airflow')}/{outils.DAG}/dagRuns"
+    executions = f"{pile.adresse('airflow')}/{gestes.DAG}/dagRuns"
     ids, etats = joues
     avril, compares = ids["2013-04"], []
     for tache, notebook, noms in etapes():

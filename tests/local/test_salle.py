@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import outils
+import gestes
 import pytest
 import requests
 
@@ -134,7 +134,7 @@ def jouees(pile, salle):
     try:
         with ThreadPoolExecutor(len(HUIT)) as fils:
             sorties = fils.map(
-                lambda nom: salle[nom].executer(outils.demonstration(JOUES), DEMONSTRATION_S), HUIT
+                lambda nom: salle[nom].executer(gestes.demonstration(JOUES), DEMONSTRATION_S), HUIT
             )
             sorties = dict(zip(HUIT, sorties, strict=True))
     finally:
@@ -181,7 +181,7 @@ def test_chacun_trouve_chez_soi_les_memes_lignes(pile, jouees):
 
 def test_un_participant_joue_la_demonstration_jusqu_au_bout(pile, jouees, salle):
     nom = HUIT[0]
-    sortie = salle[nom].executer(outils.demonstration(SUITE), DEMONSTRATION_S)
+    sortie = salle[nom].executer(gestes.demonstration(SUITE), DEMONSTRATION_S)
     assert tuple(re.findall(r"fait (4\d_\w+)", sortie)) == SUITE, sortie
     print("\nla suite, seul :", re.findall(r"fait (4\d)\w+ (\d+) s", sortie))
     actions = {a for (a,) in pile.lire(f"SELECT DISTINCT action FROM demo_{nom}.journal")}

@@ -4,7 +4,7 @@ import calendar
 from datetime import date
 from pathlib import Path
 
-import outils
+import gestes
 import pytest
 import requests
 import yaml
@@ -59,7 +59,7 @@ def superset(pile):
     pile.compose(
         "--profile", "superset", "up", "--build", "--detach", "--wait", "superset", limite_s=1500
     )
-    session = outils.entrer_dans_superset(pile)
+    session = gestes.entrer_dans_superset(pile)
     pile.relever()
     yield session
     pile.compose("--profile", "superset", "stop", "superset")

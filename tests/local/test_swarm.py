@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-import outils
+import gestes
 import pytest
 
 pytestmark = pytest.mark.local
@@ -98,7 +98,7 @@ def test_aucun_secret_ne_se_lit(essaim, inviter_sur, exiger_secrets):
 @pytest.mark.lent
 def test_un_participant_joue_la_demonstration(essaim, inviter_sur):
     joues = ("41_donnees", "42_entrainement", "43_mise_en_production")
-    sortie = inviter_sur(essaim)("invite01").executer(outils.demonstration(joues))
+    sortie = inviter_sur(essaim)("invite01").executer(gestes.demonstration(joues))
     assert tuple(re.findall(r"fait (4\d_\w+)", sortie)) == joues, sortie
 
 

@@ -1,6 +1,6 @@
 """Airflow et Superset sous Swarm : les mêmes outils, planifiés et lus pour de vrai."""
 
-import outils
+import gestes
 import pytest
 
 pytestmark = [pytest.mark.local, pytest.mark.lent]
@@ -17,7 +17,7 @@ def essaim(sur_swarm, fabriquer_pile):
 @pytest.fixture(scope="module")
 def avril(essaim):
     """Avril, planifié par Airflow : l’état de chaque tâche."""
-    ids, _, taches = outils.jouer_jusqu_a("2013-04", essaim, outils.entrer_dans_airflow(essaim))
+    ids, _, taches = gestes.jouer_jusqu_a("2013-04", essaim, gestes.entrer_dans_airflow(essaim))
     return {
         tache: etat for (execution, tache), etat in taches.items() if execution == ids["2013-04"]
     }
@@ -53,7 +53,7 @@ def test_airflow_planifie_avril_et_reentraine(avril, lire):
 
 
 def test_superset_compte_ce_que_la_base_compte(essaim, avril, lire):
-    session, adresse = outils.entrer_dans_superset(essaim), essaim.adresse("superset")
+    session, adresse = gestes.entrer_dans_superset(essaim), essaim.adresse("superset")
     (tableau,) = session.get(f"{adresse}/api/v1/dashboard/", timeout=60).json()["result"]
     assert tableau["published"]
     jeux = session.get(f"{adresse}/api/v1/dataset/", timeout=60).json()["result"]

@@ -17,7 +17,7 @@ def entrer_dans_airflow(pile):
     return session
 
 
-def jouer_jusqu_a(mois, pile, airflow, limite_s=1500):
+def jouer_jusqu_a(mois, pile, airflow):
     """Laisse le planificateur exécuter le DAG jusqu’à un mois compris ; rend l’identifiant de
     chaque exécution, l’état où elle est, et celui de chaque tâche.
     """
@@ -25,7 +25,7 @@ def jouer_jusqu_a(mois, pile, airflow, limite_s=1500):
     erreurs = airflow.get(f"{pile.adresse('airflow')}/api/v2/importErrors", timeout=30).json()
     assert erreurs["total_entries"] == 0, erreurs
     airflow.patch(api, json={"is_paused": False}, timeout=30)
-    limite = time.monotonic() + limite_s
+    limite = time.monotonic() + 1500
     while time.monotonic() < limite:
         lues = airflow.get(f"{api}/dagRuns", timeout=30).json()["dag_runs"]
         etats = {e["data_interval_start"][:7]: e["state"] for e in lues}
