@@ -379,7 +379,7 @@ def test_navigation_au_clavier(navigateur, adresses):
     page.context.close()
 
 
-DEFILE = """() => [...document.querySelectorAll("pre, .pst-scrollable-table-container")].map(
+DEFILE = """() => [...document.querySelectorAll("pre, .cell_output > .output")].map(
   (e) => [e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight, e.tabIndex]
 )"""
 
