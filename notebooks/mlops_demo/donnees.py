@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -556,3 +557,35 @@ def _refuser(table: str, recues: int, motifs: list[str]) -> Bilan:
             {"source": f"lot {table}", "table": table, "recues": recues, "motifs": motifs},
         )
     return Bilan(table, "refusé", recues, ecartees=recues, motifs=motifs)
+
+
+def retrouver(compagnie: str, numero: int, jour: str) -> int:
+    """Identifiant d’un vol ; à défaut de celui-ci, du premier vol de ce jour.
+
+    Args:
+        compagnie: son code à deux caractères, « AA ».
+        numero: le numéro du vol, 701.
+        jour: jour de départ prévu, « 2013-07-15 ».
+
+    Raises:
+        ErreurUtilisateur: si le jour ne se lit pas, ou si aucun vol de ce jour n’est chargé.
+    """
+    try:
+        date.fromisoformat(jour)
+    except ValueError as erreur:
+        raise ErreurUtilisateur(
+            f"« {jour} » n’est pas un jour : écrivez-le comme « 2013-07-15 »."
+        ) from erreur
+    vols = base.lire(
+        "SELECT flight_id FROM flights WHERE flight_date = $1::date"
+        " ORDER BY (carrier = $2 AND flight = $3) DESC, flight_id LIMIT 1",
+        jour,
+        compagnie,
+        numero,
+    )
+    if vols.empty:
+        raise ErreurUtilisateur(
+            f"aucun vol n’est chargé pour le {jour} : donnez un autre jour, ou chargez celui-là "
+            "(notebook 41)."
+        )
+    return int(vols["flight_id"].iloc[0])

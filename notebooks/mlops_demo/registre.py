@@ -322,8 +322,9 @@ def lignage(flight_id: int, scenario: str) -> dict:
 
     Returns:
         La prédiction, le vol, la version du modèle, l’essai, les empreintes, qui a mis cette
-        version en service et quand, et ``empreinte_retrouvee`` : vrai si les données
-        d’apprentissage relues en base ont toujours la même empreinte.
+        version en service et quand, ``vols_relus`` : combien de vols ont aujourd’hui une
+        étiquette sur la période d’apprentissage, et ``empreinte_retrouvee`` : vrai si ces
+        vols, relus en base, ont toujours la même empreinte.
 
     Raises:
         ErreurUtilisateur: si ce vol n’a pas de prédiction dans ce scénario.
@@ -385,6 +386,7 @@ def _remonter(prediction: dict) -> dict:
         **(vols.iloc[0].to_dict() if len(vols) else {}),
         **essai,
         **journal.mise_en_service(version, prediction["predit_le"]),
+        "vols_relus": len(relus),
         "empreinte_retrouvee": tracabilite.empreinte(relus) == essai["donnees.empreinte"],
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import papermill
 import pytest
+from mlops_demo import base, contrat, donnees
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 NOMS = sorted(f.stem for f in NOTEBOOKS.glob("4*.ipynb"))
@@ -38,6 +39,26 @@ def test_seul_deux_fois_de_suite(demo, peu_de_donnees, tmp_path, monkeypatch, sa
         # Les lignes de son tableau portent des numéros de version.
         assert un.pop("decembre").keys() != deux.pop("decembre").keys()
     assert sans_volatil(un) == sans_volatil(deux)
+
+
+def test_un_lot_en_retard_change_l_empreinte_et_le_bilan_le_dit(
+    demo, peu_de_donnees, tmp_path, monkeypatch
+):
+    # Étant donné une année jouée, à qui il manquait des vols du 15 janvier
+    colonnes = ", ".join(contrat.schema_arrow("flights").names)
+    retard = base.lire(f"SELECT {colonnes} FROM flights WHERE flight_date = '2013-01-15'")
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "en_retard")
+    monkeypatch.setenv("MLOPS_DONNEES", str(peu_de_donnees))
+    base.oublier()
+    assert executer("47_bilan", tmp_path)["lignage_verifie"]
+    # Quand ils arrivent, alors que des modèles ont déjà appris janvier
+    bilan = donnees.recevoir(retard)
+    base.oublier()
+    assert bilan.chargees > 100, bilan.motifs
+    # Alors le bilan se fait, et dit que ces données ont changé
+    suivant = executer("47_bilan", tmp_path)
+    assert suivant["lignage_verifie"] is False
+    assert "données d’apprentissage changées depuis" in suivant["resume"]
 
 
 def test_papermill_seul_sur_une_base_vierge(peu_de_donnees, tmp_path):

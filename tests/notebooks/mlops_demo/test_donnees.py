@@ -314,3 +314,25 @@ def test_la_base_refuse_aussi_sans_python(demo):
     ):
         with pytest.raises(sa.exc.IntegrityError), base.transaction() as connexion:
             connexion.exec_driver_sql(ordre)
+
+
+def test_un_vol_se_retrouve_par_sa_compagnie_son_numero_et_son_jour(demo):
+    vol = base.lire(
+        "SELECT flight_id FROM flights"
+        " WHERE (carrier, flight, flight_date) = ('AA', 701, '2013-07-15')"
+    )
+    assert donnees.retrouver("AA", 701, "2013-07-15") == vol["flight_id"].item()
+
+
+def test_a_defaut_de_ce_vol_on_prend_le_premier_du_jour(demo):
+    vol = base.lire("SELECT min(flight_id) AS id FROM flights WHERE flight_date = '2013-07-15'")
+    assert donnees.retrouver("ZZ", 701, "2013-07-15") == vol["id"].item()
+
+
+@pytest.mark.parametrize(
+    ("jour", "message"),
+    [("2015-07-15", "aucun vol n’est chargé pour le 2015-07-15"), ("hier", "n’est pas un jour")],
+)
+def test_un_jour_sans_vol_ou_illisible_est_dit(demo, jour, message):
+    with pytest.raises(ErreurUtilisateur, match=message):
+        donnees.retrouver("AA", 701, jour)
