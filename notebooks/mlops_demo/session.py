@@ -29,4 +29,6 @@ def session() -> Iterator[str]:
     finally:
         if avant is None:
             del os.environ["DATABASE_URL"]
+        else:
+            os.environ["DATABASE_URL"] = avant
         base.oublier()

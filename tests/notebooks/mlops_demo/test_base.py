@@ -1,5 +1,7 @@
 """L’accès à la base : une séance rend ce qu’elle a pris."""
 
+import os
+
 import pytest
 import sqlalchemy as sa
 from mlops_demo import base, session
@@ -37,6 +39,16 @@ def test_le_mot_de_passe_se_lit_dans_un_fichier_secret(sans_mot_de_passe, monkey
     with base.transaction() as connexion:
         assert connexion.execute(sa.text("SELECT 1")).scalar_one() == 1
     assert base.lire("SELECT 1 AS un")["un"].tolist() == [1], "la voie en bloc aussi"
+
+
+def test_une_seance_rend_l_adresse_telle_qu_on_l_a_donnee(demo, monkeypatch):
+    donnee = sa.make_url(base.url()).set(drivername="postgres").render_as_string(False)
+    monkeypatch.setenv("DATABASE_URL", donnee)
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "adresse")
+    base.oublier()
+    with session() as adresse:
+        assert os.environ["DATABASE_URL"] == adresse != donnee
+    assert os.environ["DATABASE_URL"] == donnee
 
 
 @pytest.mark.parametrize("contenu", [None, "", b"\xff"])
