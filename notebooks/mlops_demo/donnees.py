@@ -50,7 +50,7 @@ def verifier_empreintes(dossier: Path | None = None) -> str:
         L’empreinte de l’ensemble.
 
     Raises:
-        ErreurUtilisateur: si un fichier manque ou a changé, fût-ce d’un octet.
+        ErreurUtilisateur: si un fichier ou son empreinte manque, ou s’il a changé d’un octet.
     """
     dossier = dossier or dossier_donnees()
     registre = dossier / "SHA256SUMS"
@@ -59,8 +59,7 @@ def verifier_empreintes(dossier: Path | None = None) -> str:
             f"« {registre} » est introuvable : reprenez le dossier data/ du dépôt, ou corrigez "
             "la variable MLOPS_DONNEES."
         )
-    for ligne in registre.read_text().splitlines():
-        attendue, nom = ligne.split()
+    for nom, attendue in _empreintes(registre).items():
         fichier = dossier / nom
         if not fichier.exists():
             raise ErreurUtilisateur(f"« {nom} » manque dans « {dossier} » : reprenez-le du dépôt.")
@@ -70,6 +69,23 @@ def verifier_empreintes(dossier: Path | None = None) -> str:
                 f"ou abîmé. Reprenez-le (« git checkout data/{nom} »). Rien n’a été chargé."
             )
     return hashlib.sha256(registre.read_bytes()).hexdigest()
+
+
+def _empreintes(registre: Path) -> dict[str, str]:
+    """L’empreinte attendue de chaque fichier ; il en faut une par table."""
+    try:
+        attendues = dict(
+            reversed(ligne.split()) for ligne in registre.read_text(encoding="utf-8").splitlines()
+        )
+    except ValueError:  # ni deux mots par ligne, ni du texte
+        attendues = {}
+    sans = [nom for t in contrat.TABLES if (nom := f"{t}.parquet") not in attendues]
+    if sans:
+        raise ErreurUtilisateur(
+            f"« {registre} » est abîmé : il ne dit pas l’empreinte de {', '.join(sans)}. "
+            "Reprenez-le (« git checkout data/SHA256SUMS »). Rien n’a été chargé."
+        )
+    return attendues
 
 
 def lire_tables(dossier: Path | None = None) -> dict[str, pa.Table]:
@@ -251,11 +267,17 @@ def lire_fichier(chemin: Path) -> pd.DataFrame:
         ErreurUtilisateur: fichier absent.
         LotIllisible: format ou encodage illisible.
     """
-    if not chemin.is_file():
+    try:
+        present = chemin.is_file()
+    except OSError:  # un nom trop long, par exemple
+        present = False
+    if not present:
         raise ErreurUtilisateur(f"le fichier « {chemin} » n’existe pas : vérifiez son chemin.")
     try:
         if chemin.suffix == ".parquet":
-            return pd.read_parquet(chemin)
+            table = pq.read_table(chemin)
+            table.validate(full=True)  # d’un fichier abîmé, des textes ne seraient pas de l’UTF-8
+            return table.to_pandas()
         if chemin.suffix == ".csv":
             return pd.read_csv(chemin, keep_default_na=False, na_values=[""], dtype=str)
     except UnicodeDecodeError as erreur:

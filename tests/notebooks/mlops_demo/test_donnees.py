@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,20 @@ def test_un_fichier_absent_est_nomme(tmp_path):
     (copie / "planes.parquet").unlink()
     with pytest.raises(ErreurUtilisateur, match=r"planes\.parquet"):
         donnees.verifier_empreintes(copie)
+
+
+@pytest.mark.parametrize(
+    "abimer",
+    [lambda s: b"", lambda s: s.partition(b"\n")[2], lambda s: s + b"\n", lambda s: b"\xff" + s],
+    ids=["vide", "une table en moins", "une ligne vide", "ni texte"],
+)
+def test_sans_l_empreinte_de_chaque_table_rien_ne_se_charge(tmp_path, abimer):
+    copie = tmp_path / "data"
+    shutil.copytree(dossier_donnees(), copie)
+    registre = copie / "SHA256SUMS"
+    registre.write_bytes(abimer(registre.read_bytes()))
+    with pytest.raises(ErreurUtilisateur, match="SHA256SUMS » est abîmé .* Rien n’a été chargé"):
+        donnees.lire_tables(copie)
 
 
 def test_un_chargement_tue_a_mi_chemin_se_reprend(demo):
@@ -302,6 +317,21 @@ def test_un_fichier_illisible_est_refuse_en_une_phrase(
     bilan = donnees.recevoir(tmp_path / nom)
     assert not bilan.accepte
     assert motif in bilan.motifs[0]
+
+
+def test_un_texte_qui_n_est_pas_de_l_utf_8_dans_un_parquet_est_refuse(mars, vols_intacts, tmp_path):
+    lignes = pa.Table.from_pandas(mars.head(50), preserve_index=False)
+    place = lignes.column_names.index("dest")
+    octets = pa.array([b"\xff\xfe"] * 50, pa.binary()).view(pa.string())
+    pq.write_table(lignes.set_column(place, "dest", octets), tmp_path / "lot.parquet")
+    bilan = donnees.recevoir(tmp_path / "lot.parquet")
+    assert not bilan.accepte
+    assert "fichier illisible" in bilan.motifs[0]
+
+
+def test_un_nom_de_fichier_trop_long_est_dit_absent():
+    with pytest.raises(ErreurUtilisateur, match="n’existe pas"):
+        donnees.lire_fichier(Path("a" * 5000 + ".csv"))
 
 
 def test_la_base_refuse_aussi_sans_python(demo):
