@@ -19,6 +19,14 @@ SANS_PLACE = (
     "la base n’a plus de place sur son disque : rien n’a été gardé de ce qui était commencé, le "
     "reste est intact. Libérez de la place, puis relancez l’étape."
 )
+SANS_DROIT = (
+    "le compte de DATABASE_URL n’a pas les droits qu’il faut dans la base ({cause}) : rien n’a "
+    "changé. Demandez-les à l’administrateur, puis relancez l’étape."
+)
+LECTURE_SEULE = (
+    "la base n’accepte que la lecture : rien n’a changé. Donnez dans DATABASE_URL un serveur et un "
+    "compte qui peuvent écrire, puis relancez l’étape."
+)
 
 
 @functools.cache
@@ -104,26 +112,26 @@ def transaction() -> Iterator[sa.Connection]:
     """Connexion SQLAlchemy dans une transaction, sur la base préparée.
 
     Raises:
-        ErreurUtilisateur: si la base ne répond pas ou n’a plus de place.
+        ErreurUtilisateur: si la base ne répond pas, n’a plus de place ou refuse ce compte.
     """
     _preparee()
-    try:
-        with _connexion() as connexion, connexion.begin():
-            yield connexion
-    except sa.exc.DBAPIError as erreur:
-        if _disque_plein(erreur.orig):
-            raise ErreurUtilisateur(SANS_PLACE) from erreur
-        raise
+    with _connexion() as connexion, connexion.begin():
+        yield connexion
 
 
 @contextmanager
 def _connexion() -> Iterator[sa.Connection]:
     try:
         connexion = moteur().connect()
-    except sa.exc.OperationalError as erreur:
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as erreur:  # option inconnue
         raise _injoignable(erreur.orig) from erreur
     with connexion:
-        yield connexion
+        try:
+            yield connexion
+        except sa.exc.DBAPIError as erreur:
+            if motif := _motif(erreur.orig):
+                raise ErreurUtilisateur(motif) from erreur
+            raise
 
 
 def _injoignable(reponse: BaseException) -> ErreurUtilisateur:
@@ -139,7 +147,8 @@ def transaction_en_bloc() -> Iterator[adbc.Connection]:
     """Connexion ADBC (COPY binaire) dans une transaction : validée en entier, ou pas du tout.
 
     Raises:
-        ErreurUtilisateur: si la base ne répond pas, s’arrête en route ou n’a plus de place.
+        ErreurUtilisateur: si la base ne répond pas, s’arrête en route, n’a plus de place ou
+            refuse ce compte.
     """
     _preparee()
     try:
@@ -158,15 +167,19 @@ def transaction_en_bloc() -> Iterator[adbc.Connection]:
                     "la base s’est arrêtée en cours de route : ce qui était commencé est annulé, "
                     "le reste est intact. Relancez-la, puis la même étape."
                 ) from erreur
-            if _disque_plein(erreur):
-                raise ErreurUtilisateur(SANS_PLACE) from erreur
+            if motif := _motif(erreur):
+                raise ErreurUtilisateur(motif) from erreur
             raise
 
 
-def _disque_plein(erreur: BaseException) -> bool:
-    """Vrai si Postgres n’a pas pu agrandir un fichier (code 53100, ou limite de taille)."""
-    # ADBC et psycopg nomment tous deux ce code « sqlstate ».
-    return getattr(erreur, "sqlstate", "") == "53100" or "Check free disk space" in str(erreur)
+def _motif(erreur: BaseException) -> str | None:
+    """Ce que dit à l’utilisateur un refus de Postgres qu’il peut lever, ou rien."""
+    code = getattr(erreur, "sqlstate", "")  # ADBC et psycopg le nomment ainsi
+    if code == "53100" or "Check free disk space" in str(erreur):  # ou limite de taille
+        return SANS_PLACE
+    if code == "42501":
+        return SANS_DROIT.format(cause=str(erreur).splitlines()[0])
+    return LECTURE_SEULE if code == "25006" else None
 
 
 def executer(connexion: adbc.Connection, sql: str) -> None:

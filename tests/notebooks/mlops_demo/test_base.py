@@ -41,6 +41,58 @@ def test_le_mot_de_passe_se_lit_dans_un_fichier_secret(sans_mot_de_passe, monkey
     assert base.lire("SELECT 1 AS un")["un"].tolist() == [1], "la voie en bloc aussi"
 
 
+@pytest.fixture
+def compte(demo, monkeypatch):
+    """Un compte sans aucun droit ; rend de quoi en donner, et s’en servir."""
+    vraie = sa.make_url(base.url())
+    administrer = sa.create_engine(vraie, isolation_level="AUTOCOMMIT")
+
+    def accorder(*ordres):
+        with administrer.connect() as connexion:
+            for ordre in ordres:
+                connexion.exec_driver_sql(ordre)
+        base.oublier()
+
+    accorder("CREATE ROLE faible LOGIN PASSWORD 'essai'")
+    adresse = vraie.set(username="faible", password="essai")
+    monkeypatch.setenv("DATABASE_URL", adresse.render_as_string(hide_password=False))
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "faible")
+    base.oublier()
+    yield accorder
+    accorder("DROP OWNED BY faible CASCADE", "DROP ROLE faible")
+    administrer.dispose()
+
+
+def test_un_compte_sans_les_droits_qu_il_faut_est_dit(compte):
+    with pytest.raises(ErreurUtilisateur, match="GRANT CREATE ON DATABASE"):
+        base.preparer()
+    compte("GRANT CREATE ON DATABASE postgres TO faible")
+    with pytest.raises(ErreurUtilisateur, match="n’a pas les droits .*schema mlflow"):
+        base.preparer()  # son schéma se crée ; celui de MLflow est à un autre
+    compte("ALTER TABLE demo_faible.journal OWNER TO postgres")
+    with pytest.raises(ErreurUtilisateur, match="n’a pas les droits .*journal"):
+        base.lire("SELECT * FROM journal")
+    with pytest.raises(ErreurUtilisateur, match="n’a pas les droits"), base.transaction() as c:
+        c.exec_driver_sql("SELECT * FROM journal")
+
+
+def test_une_base_en_lecture_seule_est_dite(compte):
+    compte(
+        "GRANT CREATE ON DATABASE postgres TO faible",
+        "ALTER ROLE faible SET default_transaction_read_only = on",
+    )
+    with pytest.raises(ErreurUtilisateur, match="n’accepte que la lecture"):
+        base.preparer()
+
+
+def test_une_option_inconnue_dans_l_adresse_est_dite(demo, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nom@127.0.0.1/base?inconnue=1")
+    base.oublier()
+    with pytest.raises(ErreurUtilisateur, match="DATABASE_URL est juste.*inconnue"):
+        base.preparer()
+    base.oublier()
+
+
 def test_une_seance_rend_l_adresse_telle_qu_on_l_a_donnee(demo, monkeypatch):
     donnee = sa.make_url(base.url()).set(drivername="postgres").render_as_string(False)
     monkeypatch.setenv("DATABASE_URL", donnee)
