@@ -65,6 +65,31 @@ SECURITE = {
 
 
 def application() -> FastAPI:
+    """Fabrique le service, ou dit en une phrase ce qui l’en empêche : ce que lance uvicorn."""
+    try:
+        return fabriquer()
+    except ErreurUtilisateur as erreur:
+        sys.exit(f"Erreur : {erreur}")
+
+
+def campagne_choisie() -> int | None:
+    """Campagne que donne ``MLOPS_CAMPAGNE``, ou rien.
+
+    Raises:
+        ErreurUtilisateur: si la variable n’est pas un numéro de campagne.
+    """
+    campagne = os.environ.get("MLOPS_CAMPAGNE")
+    if not campagne:
+        return None
+    if not (campagne.isdecimal() and 0 < int(campagne) < 2**63):
+        raise ErreurUtilisateur(
+            f"MLOPS_CAMPAGNE vaut « {campagne} » : donnez le numéro d’une campagne, ou retirez "
+            "cette variable pour celle du service."
+        )
+    return int(campagne)
+
+
+def fabriquer() -> FastAPI:
     """Fabrique le service.
 
     Il garde son tampon et la copie du champion dans ``MLOPS_TAMPON``, et range ses prédictions
@@ -74,8 +99,7 @@ def application() -> FastAPI:
         if os.environ.get(nom) in (None, AVANT_IMPORT.get(nom)):
             os.environ[nom] = valeur
     suivi = Suivi(dossier_tampon() / alias_suivi())
-    campagne = os.environ.get("MLOPS_CAMPAGNE")
-    livreur = Livreur(Tampon(dossier_tampon()), int(campagne) if campagne else None)
+    livreur = Livreur(Tampon(dossier_tampon()), campagne_choisie())
     mesures = Mesures(suivi, livreur)
 
     @contextlib.asynccontextmanager

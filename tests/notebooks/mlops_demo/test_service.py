@@ -261,6 +261,21 @@ def test_une_demande_que_la_base_n_a_pas_est_dite(demo, demande, motif, capsys, 
     assert motif in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("variable", "valeur"),
+    [
+        ("MLOPS_CAMPAGNE", "avril"),
+        ("MLOPS_CAMPAGNE", "0"),
+        ("MLOPS_ALIAS", "préféré"),
+        ("MLOPS_TAMPON", "/proc/tampon"),
+    ],
+)
+def test_un_reglage_faux_arrete_le_service_en_une_phrase(demo, monkeypatch, variable, valeur):
+    monkeypatch.setenv(variable, valeur)
+    with pytest.raises(SystemExit, match=f"^Erreur : .*{variable}"):
+        service.application()
+
+
 def test_le_service_suit_le_champion_sans_redemarrer(serveur, premier, annee):
     hiver = annee[annee["flight_date"] < "2013-02-01"]
     modele = entrainement.apprendre(entrainement.lineaire(), hiver)
