@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import http.client
 import logging
 import time
 import urllib.error
@@ -76,7 +77,7 @@ def _exiger_le_serveur(adresse: str) -> None:
         urllib.request.urlopen(f"{adresse.rstrip('/')}/health", timeout=REPONSE_S).close()
     except urllib.error.HTTPError:
         pass  # il répond
-    except OSError as erreur:
+    except (OSError, ValueError, http.client.HTTPException) as erreur:
         raise ErreurUtilisateur(
             f"le serveur MLflow {adresse} ne répond pas ({erreur}) : rien n’a changé au registre. "
             "Lancez-le, corrigez MLFLOW_TRACKING_URI, ou retirez cette variable pour que MLflow "
@@ -240,12 +241,14 @@ def charger(version: int) -> ModeleServi:
     """Charge une version du modèle.
 
     Raises:
-        ErreurUtilisateur: version inconnue, ou fichiers disparus.
+        ErreurUtilisateur: version inconnue, fichiers disparus ou abîmés.
     """
     try:
         fiche = client().get_model_version(nom_du_modele(), str(version))
         pipeline = mlflow.sklearn.load_model(f"models:/{nom_du_modele()}/{version}")
-    except (MlflowException, OSError) as erreur:
+    except ErreurUtilisateur:
+        raise
+    except Exception as erreur:  # des fichiers abîmés peuvent lever n’importe quoi
         raise ErreurUtilisateur(
             f"la version {version} du modèle « {nom_du_modele()} » ne se charge pas ({erreur}). "
             "Relancez l’entraînement (notebook 42)."
@@ -304,9 +307,21 @@ def charger_champion() -> ModeleServi:
 
 
 def essai_de(version: int) -> dict:
-    """Ce que MLflow sait d’une version : essai, paramètres, mesures, empreintes."""
-    fiche = client().get_model_version(nom_du_modele(), str(version))
-    essai = client().get_run(fiche.run_id)
+    """Ce que MLflow sait d’une version : essai, paramètres, mesures, empreintes.
+
+    Raises:
+        ErreurUtilisateur: si le registre ne l’a plus.
+    """
+    try:
+        fiche = client().get_model_version(nom_du_modele(), str(version))
+        essai = client().get_run(fiche.run_id)
+    except MlflowException as erreur:
+        if erreur.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise ErreurUtilisateur(
+            f"la version {version} n’est plus au registre, ou son essai ({erreur}) : le journal "
+            "garde ce qu’elle a été. Relancez l’entraînement (notebook 42) pour en inscrire une."
+        ) from erreur
     return {
         "version": version,
         "run_id": fiche.run_id,
@@ -430,8 +445,8 @@ def mettre_en_service(
                     "entre-temps. Comparez de nouveau avant de promouvoir."
                 )
             journal.inscrire(connexion, action, version, actuel, date_simulee, raison, details)
-            client().set_registered_model_alias(nom_du_modele(), CHAMPION, str(version))
             deplace = True
+            client().set_registered_model_alias(nom_du_modele(), CHAMPION, str(version))
     except sa.exc.OperationalError as erreur:
         raise ErreurUtilisateur(
             f"la base s’est arrêtée pendant le changement vers la version {version} ; le journal "
@@ -465,10 +480,18 @@ def refuser(version: int, date_simulee: str, raison: str, details: dict) -> None
 
 
 def accorder() -> None:
-    """Remet l’alias ``champion`` d’accord avec le journal, s’il a été déplacé à la main."""
+    """Remet l’alias ``champion`` d’accord avec le journal, s’il a été déplacé à la main.
+
+    Une version effacée du registre ne peut plus l’avoir : l’alias reste où il est.
+    """
     attendue = journal.champion()
-    if attendue is not None and version_de(CHAMPION) != attendue:
+    if attendue is None or version_de(CHAMPION) == attendue:
+        return
+    try:
         _remettre_alias(attendue)
+    except MlflowException as erreur:
+        if erreur.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def retour_arriere(raison: str, date_simulee: str) -> tuple[int, int, float]:
