@@ -67,7 +67,9 @@ def _fiche(options: argparse.Namespace) -> int:
     from mlops_demo import base, fiche, registre
 
     base.preparer()
-    version = options.version or registre.version_de(registre.CHAMPION)
+    version = options.version
+    if version is None:
+        version = registre.version_de(registre.CHAMPION)
     if version is None:
         raise ErreurUtilisateur("aucun modèle n’est en service : donnez « --version ».")
     print(fiche.rediger(version))
@@ -104,6 +106,14 @@ def _nettoyer(_: argparse.Namespace) -> int:
     shutil.rmtree(configuration.dossier_tampon(), ignore_errors=True)
     print("Base embarquée effacée.")
     return 0
+
+
+def _entier(texte: str) -> int:
+    """Lit un entier que la base sait garder ; refuse les autres."""
+    nombre = int(texte)
+    if abs(nombre) >= 2**63:
+        raise ValueError(texte)
+    return nombre
 
 
 class Analyseur(argparse.ArgumentParser):
@@ -149,17 +159,17 @@ def analyseur() -> argparse.ArgumentParser:
     executer.add_argument("--mesures", action="store_true", help="écrire « nom=valeur » par nombre")
     executer.set_defaults(faire=_executer)
     carte = commandes.add_parser("fiche", help="rédiger la fiche d’un modèle, en Markdown")
-    carte.add_argument("--version", type=int, help="version (celle en service)")
+    carte.add_argument("--version", type=_entier, help="version (celle en service)")
     carte.set_defaults(faire=_fiche)
     lignage = commandes.add_parser("lignage", help="remonter d’une prédiction à ses sources")
     prediction = lignage.add_mutually_exclusive_group(required=True)
-    prediction.add_argument("vol", type=int, nargs="?", help="identifiant du vol (flight_id)")
+    prediction.add_argument("vol", type=_entier, nargs="?", help="identifiant du vol (flight_id)")
     prediction.add_argument("--demande", help="celle qu’a rendue le service, plutôt qu’un vol")
     lignage.add_argument("--scenario", default="réentraîné", help="scénario du vol (réentraîné)")
-    lignage.add_argument("--rang", type=int, default=1, help="rang du vol dans la demande (1)")
+    lignage.add_argument("--rang", type=_entier, default=1, help="rang du vol dans la demande (1)")
     lignage.set_defaults(faire=_lignage)
     oublier = commandes.add_parser("oublier", help="effacer les vieilles prédictions")
-    oublier.add_argument("--jours", type=int, default=365, help="jours gardés (365)")
+    oublier.add_argument("--jours", type=_entier, default=365, help="jours gardés (365)")
     oublier.set_defaults(faire=_oublier)
     nettoyer = commandes.add_parser("nettoyer", help="effacer la base embarquée")
     nettoyer.set_defaults(faire=_nettoyer)
@@ -174,6 +184,12 @@ def principal() -> int:
     except ErreurUtilisateur as erreur:
         print(f"Erreur : {erreur}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "\nInterrompu : ce qui n’était pas fini est annulé. Relancez la même commande.",
+            file=sys.stderr,
+        )
+        return 130
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from mlops_demo.textes import nombre
 
 VOLS_MIN = 1000  # en dessous, la mesure d’un segment tient du hasard
 RETENTION_JOURS = 365
+RETENTION_MAX_JOURS = 36_500  # un siècle ; Postgres ne sait pas soustraire bien plus
 LIMITES = [
     "appris sur les seuls départs de New York en 2013 : ailleurs ou plus tard, il n’a rien appris",
     "la météo est celle observée à l’heure du départ : une prévision sera moins bonne",
@@ -102,10 +103,14 @@ def oublier_les_predictions(jours: int = RETENTION_JOURS) -> int:
         Le nombre de prédictions effacées.
 
     Raises:
-        ErreurUtilisateur: si la durée n’est pas d’au moins un jour.
+        ErreurUtilisateur: si la durée n’est pas d’un jour à un siècle.
     """
     if jours < 1:
         raise ErreurUtilisateur("gardez les prédictions un jour au moins : donnez « --jours 1 ».")
+    if jours > RETENTION_MAX_JOURS:
+        raise ErreurUtilisateur(
+            f"gardez les prédictions {RETENTION_MAX_JOURS} jours au plus (« --jours »)."
+        )
     with base.transaction() as connexion:
         return connexion.execute(
             sa.text("DELETE FROM predictions WHERE predit_le < now() - make_interval(days => :j)"),

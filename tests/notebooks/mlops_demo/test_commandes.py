@@ -1,10 +1,21 @@
 """La ligne de commande dit, en français, ce qu’elle attend."""
 
 import pytest
-from mlops_demo.__main__ import analyseur
+from mlops_demo import journal
+from mlops_demo.__main__ import analyseur, principal
 
 
-@pytest.mark.parametrize("arguments", [[], ["recevoir"], ["inconnue"], ["lab", "--port", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["recevoir"],
+        ["inconnue"],
+        ["lab", "--port", "x"],
+        ["lignage", str(2**63)],
+        ["fiche", "--version", "9" * 30],
+    ],
+)
 def test_commande_mal_ecrite(arguments, capsys):
     with pytest.raises(SystemExit) as arret:
         analyseur().parse_args(arguments)
@@ -23,3 +34,14 @@ def test_aide_en_francais(commande, capsys):
     assert "montrer cette aide" in aide
     assert "show this help" not in aide, aide
     assert "positional" not in aide, aide
+
+
+def test_ctrl_c_se_dit_en_une_phrase(monkeypatch, capsys):
+    def interrompre():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal, "tout", interrompre)
+    monkeypatch.setattr("sys.argv", ["mlops-demo", "journal"])
+    assert principal() == 130
+    message = capsys.readouterr().err
+    assert message.strip().startswith("Interrompu : "), message

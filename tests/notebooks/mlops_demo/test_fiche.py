@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 from mlops_demo import base, fiche, journal, registre, simulation
+from mlops_demo.__main__ import principal
 from mlops_demo.configuration import ErreurUtilisateur
 
 
@@ -59,7 +60,17 @@ def test_la_retention_efface_le_passe_et_rien_d_autre(servi):
     assert len(journal.tout()) == lignes_du_journal, "le journal, lui, n’oublie rien"
 
 
-@pytest.mark.parametrize("jours", [0, -5])
-def test_une_retention_nulle_est_refusee(servi, jours):
-    with pytest.raises(ErreurUtilisateur, match="un jour au moins"):
+@pytest.mark.parametrize(
+    ("jours", "plainte"),
+    [(0, "un jour au moins"), (-5, "un jour au moins"), (10**12, "36500 jours au plus")],
+)
+def test_une_retention_impossible_est_refusee(servi, jours, plainte):
+    with pytest.raises(ErreurUtilisateur, match=plainte):
         fiche.oublier_les_predictions(jours)
+    assert fiche.oublier_les_predictions(fiche.RETENTION_MAX_JOURS) == 0
+
+
+def test_la_version_zero_n_est_pas_celle_en_service(servi, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["mlops-demo", "fiche", "--version", "0"])
+    assert principal() == 1
+    assert "ne connaît pas la version 0" in capsys.readouterr().err
