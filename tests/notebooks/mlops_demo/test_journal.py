@@ -187,6 +187,18 @@ def test_une_histoire_quelconque_laisse_le_journal_et_le_registre_d_accord(essai
     run_state_machine_as_test(lambda: Histoire(essai), settings=REGLAGES)
 
 
+def test_une_reprise_oublie_les_champions_qui_l_ont_suivie(essai, monkeypatch):
+    monkeypatch.setenv("MLOPS_UTILISATEUR", next(PERSONNES))
+    base.oublier()
+    un, deux, trois = (registre.inscrire_challenger(essai) for _ in range(3))
+    faits = [("promotion", un), ("promotion", deux), ("promotion", trois), ("reprise", deux)]
+    for action, version in faits:
+        registre.mettre_en_service(
+            action, version, JOUR, "essai", attendu=registre.version_de(registre.CHAMPION)
+        )
+    assert registre.retour_arriere("essai", JOUR)[:2] == (deux, un), "et non à la troisième"
+
+
 def test_des_retours_arriere_ne_ramenent_pas_une_version_deja_retiree(essai, monkeypatch):
     monkeypatch.setenv("MLOPS_UTILISATEUR", next(PERSONNES))
     base.oublier()

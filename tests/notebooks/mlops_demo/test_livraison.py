@@ -49,6 +49,12 @@ def test_une_reprise_ouvre_une_histoire(journal):
     assert list(suite["action"]) == ["reprise"], "rejouer du début remet les compteurs à zéro"
 
 
+def test_un_retour_au_premier_jour_n_ouvre_pas_d_histoire(journal):
+    retour = pd.DataFrame([ligne(55, DEBUT, "retour arrière", 3, 5)])
+    suite = livraison.derniere_histoire(pd.concat([journal, retour], ignore_index=True), DEBUT)
+    assert list(suite["version"]) == [3, 4, 5, 6, 7, 5, 3], "rien n’a été remis en service"
+
+
 def test_frequence(histoire):
     assert livraison.frequence(histoire, DEBUT, FIN) == pytest.approx(4 / 9), (
         "quatre mises en service, ni refus ni retour, sur neuf mois"

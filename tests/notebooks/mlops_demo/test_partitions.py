@@ -1,6 +1,8 @@
 """Les statistiques d’un lot : leur somme, quel que soit le découpage, vaut un seul passage."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -87,10 +89,25 @@ def test_une_part_manquante_arrete_la_fusion(demo):
     with pytest.raises(ErreurUtilisateur, match="il manque des parts sur 3 : 1"):
         partitions.reunir(campagne, 3)
     deposer(campagne, 1, 3)
+    with pytest.raises(ErreurUtilisateur, match="il manque des parts sur 2 : découpage"):
+        partitions.reunir(campagne, 2)
     deposer(campagne, 1, 3)  # relancée, elle ne compte qu’une fois
     assert partitions.reunir(campagne, 3)[0].vols == 6
     deposer(campagne, 0, 1)  # un autre découpage remplace le premier
     assert partitions.reunir(campagne, 1)[0].vols == 2
+
+
+def test_les_premieres_parts_d_un_lot_ouvrent_ensemble_une_seule_campagne(demo):
+    """Huit parts partent en même temps, comme les pods d’un Job, à chaque tour d’un lot neuf."""
+    depart = threading.Barrier(8)
+
+    def ouvrir(lot):
+        depart.wait(30)
+        return partitions.campagne_du_lot(lot)
+
+    with ThreadPoolExecutor(8) as pods:
+        for tour in range(5):
+            assert len(set(pods.map(ouvrir, [f"lot en course {tour}"] * 8))) == 1
 
 
 def test_deux_modeles_dans_un_lot_arretent_la_fusion(demo):
