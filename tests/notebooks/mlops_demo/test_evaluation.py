@@ -62,3 +62,20 @@ def test_la_calibration_garde_les_effectifs():
     courbe = evaluation.courbe_de_calibration(rng.integers(0, 2, 1000), rng.uniform(size=1000))
     assert courbe["vols"].sum() == 1000
     assert courbe["annonce"].is_monotonic_increasing
+
+
+def test_l_intervalle_du_gain_est_a_95_pour_cent():
+    """Quatre cents jours d’un vol : 1,96 écart-type de la moyenne de chaque côté."""
+    aleas = np.random.default_rng(5)
+    observe, ancien = np.ones(400), aleas.uniform(0.2, 0.8, 400)
+    moyen, bas, haut = evaluation.gain(observe, ancien, np.full(400, 0.5), np.arange(400))
+    attendu = 1.96 * np.std(evaluation.pertes(observe, ancien)) / 20
+    assert moyen - bas == pytest.approx(attendu, rel=0.1)
+    assert haut - moyen == pytest.approx(attendu, rel=0.1)
+
+
+def test_le_psi_d_un_score_tombe_dans_un_seul_decile():
+    """Neuf déciles vidés valent chacun (0,0001 − 0,1) ln(0,0001 / 0,1) : le plancher d’un vide."""
+    reference = np.arange(1000) / 1000
+    attendu = 9 * (1e-4 - 0.1) * np.log(1e-4 / 0.1) + 0.9 * np.log(10)
+    assert evaluation.psi(reference, np.full(50, 0.999)) == pytest.approx(attendu, rel=1e-9)

@@ -158,3 +158,23 @@ def test_rejouer_le_modele_fige_ne_change_pas_celui_en_service(annee, reentraine
     for _ in simulation.rejouer(simulation.FIGE, annee=annee, dernier="2013-04"):
         pass
     assert registre.version_de(registre.CHAMPION) == avant
+
+
+def test_decembre_ne_fait_pas_reentrainer(annee, reentraine, monkeypatch):
+    """Rien ne suit décembre : même alarmé, il ne change pas le modèle en service."""
+    monkeypatch.setattr(supervision, "alertes", lambda *_: ALARME)
+    (decembre,) = simulation.rejouer(
+        "fin d’année", Politique(maximum=99), annee=annee, premier="2013-12"
+    )
+    assert (decembre.alertes, decembre.decision) == (ALARME, "aucune")
+
+
+def test_un_modele_appris_apres_le_mois_n_a_pas_d_age(premier):
+    ages = [simulation._age(premier, M(mois)) for mois in ("2013-01", "2013-04", "2013-05")]
+    assert ages == [0, 1, 31], "jamais négatif, et un jour le lendemain du dernier vol appris"
+
+
+def test_les_scores_appris_comptent_le_dernier_jour(annee, premier):
+    servi = registre.charger(premier)
+    appris = annee[annee["flight_date"] < simulation.MISE_EN_SERVICE]
+    assert len(simulation._scores_appris(servi, annee)) == len(appris)
