@@ -158,6 +158,21 @@ POISONS = {
         lambda d: d.assign(sched_dep_time=d["sched_dep_time"] + 0.5),
         "sched_dep_time illisible",
     ),
+    "temps de vol, roulage compris": (
+        lambda d: d.assign(air_time=(d["air_time"] * 1.4).round()),
+        "vitesse médiane",
+    ),
+    "un vol sur quatre": (lambda d: d.iloc[::4], "vols par jour"),
+    "immatriculations d’ailleurs": (
+        lambda d: d.assign(tailnum="N00000"),
+        "part d’immatriculations hors registre",
+    ),
+    "un vol sur cinq dérouté": (
+        lambda d: d.assign(
+            **{c: d[c].mask(np.arange(len(d)) % 5 == 0) for c in ("arr_delay", "air_time")}
+        ),
+        "part de vols sans retard connu",
+    ),
     "un jour sur deux": (
         lambda d: d[d["time_hour"].dt.day % 2 == 0].assign(flight=lambda x: x["flight"] + 5000),
         "flight hors de",
