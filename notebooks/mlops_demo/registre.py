@@ -501,14 +501,15 @@ def retour_arriere(raison: str, date_simulee: str) -> tuple[int, int, float]:
         Version quittée, version remise, durée en secondes (alias déplacé et journal validé).
 
     Raises:
-        ErreurUtilisateur: pas de champion, ou rien avant lui.
+        ErreurUtilisateur: pas de champion, rien avant lui, ou une version qui ne se charge plus.
     """
-    debut = time.perf_counter()
     actuel = version_de(CHAMPION)
     cible = journal.precedente(actuel) if actuel else None
     if cible is None:
         raise ErreurUtilisateur(
             "aucune version précédente n’est connue du journal : il n’y a rien à quoi revenir."
         )
+    charger(cible)  # une version abîmée ne remplacerait pas celle qui sert
+    debut = time.perf_counter()
     mettre_en_service("retour arrière", cible, date_simulee, raison, attendu=actuel)
     return actuel, cible, time.perf_counter() - debut

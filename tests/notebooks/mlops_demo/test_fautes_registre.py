@@ -116,6 +116,15 @@ def test_un_retour_calcule_pour_un_autre_champion_est_refuse(champion, monkeypat
     assert journal.tout()["action"].iloc[-1] == "reprise"
 
 
+def test_on_ne_revient_pas_a_une_version_abimee(champion):
+    autre = registre.inscrire_challenger(registre.essai_de(champion)["run_id"])
+    registre.mettre_en_service("promotion", autre, DEPART, "essai", attendu=champion)
+    (fichiers(champion) / "MLmodel").write_text("abîmé", encoding="utf-8")
+    with pytest.raises(ErreurUtilisateur, match=f"la version {champion} .* ne se charge pas"):
+        registre.retour_arriere("panne", DEPART)
+    assert en_service() == (autre, autre)
+
+
 def test_deux_dossiers_de_travail_ne_melangent_pas_leurs_fichiers(champion, monkeypatch, tmp_path):
     ici = registre.experience()
     monkeypatch.setenv("MLOPS_TRAVAIL", str(tmp_path))
