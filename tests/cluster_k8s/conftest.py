@@ -41,7 +41,7 @@ def depot(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rendus(outils, depot, tmp_path_factory):
-    """Le YAML de chaque installation, dans un fichier."""
+    """Le YAML de chaque installation, et celui du pod qui copie les sauvegardes."""
     from controles import AVEC_ECHELLE, INSTALLATIONS
 
     dossier = tmp_path_factory.mktemp("rendus")
@@ -60,6 +60,7 @@ def rendus(outils, depot, tmp_path_factory):
         )
         assert fait.returncode == 0, fait.stderr
         (dossier / f"{Path(installation).name}.yaml").write_text(fait.stdout, encoding="utf-8")
+    shutil.copy(depot / "copie.yaml", dossier)
     return dossier
 
 

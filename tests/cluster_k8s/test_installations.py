@@ -51,7 +51,7 @@ def pod_de(objets, genre, nom):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_les_objets_suivent_le_schema_strict(outils, rendus, tmp_path, version):
-    noms = (*INSTALLATIONS, *AVEC_ECHELLE, "pipelines")
+    noms = (*INSTALLATIONS, *AVEC_ECHELLE, "pipelines", "copie")
     fichiers = [rendus / f"{Path(nom).name}.yaml" for nom in noms]
     # Un essai de Katib est un Job : ses valeurs remplacent « ${trialParameters.*} ».
     katib = yaml.safe_load((RACINE / "cluster_k8s" / "katib" / "reglage.yaml").read_text("utf-8"))
@@ -77,6 +77,12 @@ def test_une_installation_n_a_pas_de_defaut(objets, installation):
     lus = objets(installation)
     assert len(lus) > 35
     assert controles.defauts(lus) == []
+
+
+def test_le_pod_de_copie_s_ajoute_a_une_installation_sans_defaut(objets, rendus):
+    copie = yaml.safe_load((rendus / "copie.yaml").read_text(encoding="utf-8"))
+    for installation in INSTALLATIONS:
+        assert controles.defauts([*objets(installation), copie]) == [], installation
 
 
 def images(objets):

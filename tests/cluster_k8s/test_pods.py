@@ -229,6 +229,24 @@ def test_une_sauvegarde_se_restaure_apres_une_perte(installation, vols):
     attendre_les_demandes(installation, [juger(installation.pods["api-1"], vols)])
 
 
+def test_le_pod_de_copie_sort_les_sauvegardes_et_les_remet(installation, rendus):
+    pod = yaml.safe_load((rendus / "copie.yaml").read_text(encoding="utf-8"))
+    copie = installation.creer("copie", pod).lancer()
+    try:
+        copie.demarrer()
+        gardees = copie.executer("ls", "/sauvegardes").split()
+        assert gardees, "la sauvegarde du test précédent n’y est pas"
+        archive = copie.executer("sh", "-c", "tar -C /sauvegardes -cf - . | base64 -w 0")
+        nom = f"{installation.nom}-pvc-sauvegardes"
+        installation.preparer(nom, "rm -rf /v/* && base64 -d > /v/archive", archive.encode())
+        installation.preparer(nom, "chmod a+rw /v/archive")
+        copie.executer("sh", "-c", "tar -C /sauvegardes -xf - < /sauvegardes/archive")
+        copie.executer("rm", "/sauvegardes/archive")
+        assert copie.executer("ls", "/sauvegardes").split() == gardees
+    finally:
+        copie.retirer()
+
+
 def test_le_poste_de_kubeflow_ouvre_jupyterlab(installation, rendus):
     """Le Notebook : le contrôleur y ajoute NB_PREFIX et recopie ses étiquettes sur le pod."""
     texte = (rendus / "notebooks.yaml").read_text(encoding="utf-8")
