@@ -33,8 +33,10 @@ NOTE = (
     "> **Note.** « … » tient la place de ce qui change d’une exécution à l’autre : une durée, une "
     "empreinte,\n> un nom d’utilisateur. Deux empreintes de même lettre sont égales."
 )
-# Identifiants d’essai, empreintes, commits.
-IDENTIFIANT = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,}\b(?:\+modifié)?")
+# Identifiants d’essai, empreintes, commits ; ce qui suit « / » ou « - » est le bout d’une adresse.
+IDENTIFIANT = re.compile(
+    r"(?<![-/\w])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,}\b(?:\+modifié)?"
+)
 # Versions du registre : elles se suivent, mais ne partent pas de 1 si la base a déjà servi.
 VERSION = re.compile(
     r"(?<=[Vv]ersion )(?:\*\*)?(\d+)(?:\*\*)?"

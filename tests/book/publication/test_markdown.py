@@ -11,6 +11,7 @@ from publication.depot import RACINE, ecrire_json
 from publication.markdown import (
     FICHIER,
     FIGURES,
+    MASQUE,
     ancre_github,
     composer,
     ecrire_presentation,
@@ -62,6 +63,8 @@ def presentation(livre):
         ("essai c97c51c0ef184c0085c3beefc1bef98b", "essai …"),
         ("Version **7** : promue ; voir models:/…/8", "Version **2** : promue ; voir models:/…/3"),
         ("c97c51c0ef18, 4a81678fe, c97c51c0ef18", "… (A), … (B), … (A)"),
+        ("[un article](https://exemple.org/mlops-dda75d638805)",) * 2,
+        ("Table inchangée : `c97c51c0ef184c0085c3beef`.", "Table inchangée : `…`."),
         ("0,062 et 0,064 aux niveaux 0 et 1 ; 0,044", "… et … aux niveaux 0 et 1 ; 0,044"),
         ("donne 0,027 au niveau 0 ; 0,044 au niveau 4", "donne … au niveau 0 ; 0,044 au niveau 4"),
         ("le 2013-07, 1234567 lignes, effacée", "le 2013-07, 1234567 lignes, effacée"),
@@ -176,6 +179,8 @@ def test_le_vrai_document_se_lit_sur_github(presentation):
             assert cible[1:] in ancres, f"« {cible} » ne mène nulle part."
         elif "://" not in cible:
             assert (RACINE / cible).exists(), cible
+    # Et aucune adresse n’a perdu ce que l’on masque ailleurs
+    assert [cible for _, cible in LIEN.findall(hors_code) if MASQUE in cible] == []
     # Et il commence par son titre et sa table des matières
     assert texte.startswith("# Le MLOps en 45 minutes\n\n")
     premier = next(ligne for ligne in texte.splitlines() if ligne.startswith("## "))
