@@ -3,9 +3,11 @@
 import json
 import re
 
+import nbformat
 import pytest
 from jsonschema import Draft202012Validator
-from publication.depot import RACINE
+from publication.depot import RACINE, lire_sommaire
+from publication.plan import CHAINE
 from publication.tableaux import DONNEES, charger
 from publication.temps import CLES, VERSIONS
 
@@ -14,6 +16,7 @@ SCHEMA = json.loads((DONNEES / "schema.json").read_text(encoding="utf-8"))
 
 # Les points sur lesquels le chapitre 1 compare les définitions.
 POINTS = ("donnees", "modele", "exploitation", "culture", "outils", "cycle")
+DUREE = re.compile(r"\*\*Durée\.\*\* (?:(\d+) minutes?)? ?(?:(\d+)(?: secondes)?)?\. ")
 RELEVE = (2026, 11)  # le mois où les versions des outils ont été relevées
 
 
@@ -26,6 +29,20 @@ def test_le_deroule_tient_en_45_minutes():
     for version, plafond in VERSIONS.items():
         total = sum(partie[CLES[version]] for partie in charger("plan"))
         assert total <= plafond, f"La version {version} dure {total} minutes."
+
+
+def test_les_durees_des_etapes_font_celle_du_chapitre():
+    # Étant donné la durée qu’annonce chaque étape, en minutes, en secondes ou les deux
+    etapes = [page for page in lire_sommaire(RACINE) if page.startswith(CHAINE)]
+    ouvertures = [nbformat.read(RACINE / page, as_version=4).cells[0].source for page in etapes]
+    annoncees = [DUREE.search(ouverture) for ouverture in ouvertures]
+    secondes = sum(60 * int(a[1] or 0) + int(a[2] or 0) for a in annoncees)
+    # Alors leur somme est le temps que le plan donne au chapitre
+    adresse = f"../{etapes[0]}"
+    prevues = [p["minutes"] for p in charger("plan") if adresse in str(p["partie"])]
+    assert [secondes] == [60 * minutes for minutes in prevues], (
+        "Les « Durée » des étapes ne font pas les minutes du plan."
+    )
 
 
 def test_compte_des_definitions_niveaux_et_principes():
