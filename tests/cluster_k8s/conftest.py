@@ -41,7 +41,7 @@ def depot(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rendus(outils, depot, tmp_path_factory):
-    """Le YAML de chaque installation, et celui du pod qui copie les sauvegardes."""
+    """Le YAML de chaque installation, et celui du Job qui copie les sauvegardes."""
     from controles import AVEC_ECHELLE, INSTALLATIONS
 
     dossier = tmp_path_factory.mktemp("rendus")

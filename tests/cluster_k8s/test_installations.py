@@ -79,7 +79,7 @@ def test_une_installation_n_a_pas_de_defaut(objets, installation):
     assert controles.defauts(lus) == []
 
 
-def test_le_pod_de_copie_s_ajoute_a_une_installation_sans_defaut(objets, rendus):
+def test_le_job_de_copie_s_ajoute_a_une_installation_sans_defaut(objets, rendus):
     copie = yaml.safe_load((rendus / "copie.yaml").read_text(encoding="utf-8"))
     for installation in INSTALLATIONS:
         assert controles.defauts([*objets(installation), copie]) == [], installation

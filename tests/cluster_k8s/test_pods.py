@@ -229,19 +229,17 @@ def test_une_sauvegarde_se_restaure_apres_une_perte(installation, vols):
     attendre_les_demandes(installation, [juger(installation.pods["api-1"], vols)])
 
 
-def test_le_pod_de_copie_sort_les_sauvegardes_et_les_remet(installation, rendus):
-    pod = yaml.safe_load((rendus / "copie.yaml").read_text(encoding="utf-8"))
-    copie = installation.creer("copie", pod).lancer()
+def test_le_job_de_copie_sort_les_sauvegardes_et_les_remet(installation, rendus):
+    job = yaml.safe_load((rendus / "copie.yaml").read_text(encoding="utf-8"))
+    copie = installation.creer("copie-0", job["spec"]["template"]).lancer()
     try:
-        copie.demarrer()
         gardees = copie.executer("ls", "/sauvegardes").split()
         assert gardees, "la sauvegarde du test précédent n’y est pas"
-        archive = copie.executer("sh", "-c", "tar -C /sauvegardes -cf - . | base64 -w 0")
+        archive = copie.executer("sh", "-c", "cd /sauvegardes && tar -cf - 20* | base64 -w 0")
         nom = f"{installation.nom}-pvc-sauvegardes"
-        installation.preparer(nom, "rm -rf /v/* && base64 -d > /v/archive", archive.encode())
-        installation.preparer(nom, "chmod a+rw /v/archive")
+        installation.preparer(nom, "rm -rf /v/20* && base64 -d > /v/archive", archive.encode())
         copie.executer("sh", "-c", "tar -C /sauvegardes -xf - < /sauvegardes/archive")
-        copie.executer("rm", "/sauvegardes/archive")
+        installation.preparer(nom, "rm /v/archive")
         assert copie.executer("ls", "/sauvegardes").split() == gardees
     finally:
         copie.retirer()
