@@ -34,8 +34,10 @@ NOTE = (
     "empreinte,\n> un nom d’utilisateur. Deux empreintes de même lettre sont égales."
 )
 # Identifiants d’essai, empreintes, commits ; ce qui suit « / » ou « - » est le bout d’une adresse.
+# Ceux du code se reconnaissent à ce qui les précède : ils peuvent n’avoir que des chiffres.
 IDENTIFIANT = re.compile(
-    r"(?<![-/\w])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,}\b(?:\+modifié)?"
+    r"(?<![-/\w])(?:(?<=commit )|(?<=sources )|(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d))"
+    r"[0-9a-f]{7,}\b(?:\+modifié)?"
 )
 # Versions du registre : elles se suivent, mais ne partent pas de 1 si la base a déjà servi.
 VERSION = re.compile(

@@ -60,6 +60,7 @@ def presentation(livre):
         ("prédit le 23/11/2026 22:51:56 UTC", "prédit le … UTC"),
         ("du 01/01/2013 au 30/06/2013", "du 01/01/2013 au 30/06/2013"),
         ("commit 4a81678+modifié, sources 0378079c8f23", "commit …, sources …"),
+        ("commit 6420419, sources 037807918123", "commit …, sources …"),
         ("essai c97c51c0ef184c0085c3beefc1bef98b", "essai …"),
         ("Version **7** : promue ; voir models:/…/8", "Version **2** : promue ; voir models:/…/3"),
         ("c97c51c0ef18, 4a81678fe, c97c51c0ef18", "… (A), … (B), … (A)"),
