@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from publication.depot import RACINE, ErreurPublication, lire_yaml
+from publication.depot import RACINE, Analyseur, ErreurPublication, lire_yaml
 from publication.tableaux import charger
 
 PORT = re.compile(r"\$\{PORT_\w+:-(\d+)\}")
@@ -50,7 +50,7 @@ def objets_du_cluster(racine: Path = RACINE) -> set[str]:
     """Donne le genre et le nom de chaque objet, et de chaque pipeline compilé."""
     objets = set()
     for fichier in (racine / "cluster_k8s").rglob("*.yaml"):
-        for objet in yaml.safe_load_all(fichier.read_text(encoding="utf-8")):
+        for objet in yaml.load_all(fichier.read_text(encoding="utf-8"), Loader=Analyseur):
             if objet and "pipelineInfo" in objet:
                 objets.add(f"Pipeline {objet['pipelineInfo']['name']}")
             elif objet and "metadata" in objet:
