@@ -52,6 +52,7 @@ class Livreur(threading.Thread):
         """
         super().__init__(daemon=True)
         self.tampon, self.campagne = tampon, campagne
+        self._campagne_connue = campagne is None
         self.etat = A_JOUR
         self.panne: str | None = None  # ce qui empêche le tampon d’écrire
         self._fin = threading.Event()
@@ -68,7 +69,7 @@ class Livreur(threading.Thread):
         demande = str(uuid.uuid4())
         ligne = {
             "demande": demande,
-            "campagne": self.campagne,
+            "campagne": self.campagne if self._campagne_connue else None,
             "version": version,
             "predit_le": datetime.fromtimestamp(time.time(), UTC).isoformat(),
             "vols": vols,
@@ -108,10 +109,11 @@ class Livreur(threading.Thread):
         """Livre les segments finis et rend l’état du journal."""
         if self.etat != A_JOUR:
             self.tampon.synchroniser()
-        if not self.tampon.segments():
+        if self._campagne_connue and not self.tampon.segments():
             return A_JOUR
         try:
             with base.transaction() as connexion:  # échoue tout de suite si la base est absente
+                self._verifier_campagne(connexion)
                 campagne = self.campagne or _campagne(connexion)
             self.tampon.tourner()
             for segment in self.tampon.segments():
@@ -122,6 +124,20 @@ class Livreur(threading.Thread):
             self.tampon.synchroniser()
             return f"en attente de Postgres : {str(erreur).splitlines()[0]}"
         return A_JOUR
+
+    def _verifier_campagne(self, connexion: sa.Connection) -> None:
+        """Refuse de livrer dans une campagne qui n’existe pas : ce serait jeter.
+
+        Ce qui a été noté avant de la connaître ira à celle qui sera connue.
+        """
+        if not self._campagne_connue:
+            cherche = sa.text("SELECT EXISTS (SELECT FROM campagnes WHERE id = :id)")
+            self._campagne_connue = connexion.execute(cherche, {"id": self.campagne}).scalar_one()
+            if not self._campagne_connue:
+                raise ErreurUtilisateur(
+                    f"la campagne {self.campagne} n’y est pas ; corrigez MLOPS_CAMPAGNE, ou "
+                    "retirez-la pour celle du service"
+                )
 
 
 def _livrer_segment(segment: Path, lignes: list[bytes], campagne: int) -> None:

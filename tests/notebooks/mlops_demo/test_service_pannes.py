@@ -9,7 +9,8 @@ import threading
 from urllib.parse import unquote, urlparse
 
 import pytest
-from mlops_demo import base, entrainement, fiche, registre, service_journal
+import sqlalchemy as sa
+from mlops_demo import base, entrainement, fiche, registre, service_journal, simulation
 from mlops_demo.service import SANS_CHAMPION
 
 # --- Suivre le champion --------------------------------------------------------------------
@@ -282,10 +283,34 @@ def test_une_horloge_fausse_ne_fait_perdre_aucune_prediction(
 def test_les_predictions_d_une_campagne_effacee_ne_retiennent_pas_le_tampon(
     ailleurs, lancer_service, vols
 ):
-    service = lancer_service(MLOPS_CAMPAGNE="123456")
+    campagne = simulation.ouvrir_campagne("effacée")
+    service = lancer_service(MLOPS_CAMPAGNE=str(campagne))
+    reponse = service.predire(vols[:2])[1]
+    service.attendre_la_livraison()
+    assert ailleurs.verifier([reponse]) == 2
+    with base.transaction() as connexion:
+        connexion.execute(sa.text("DELETE FROM campagnes WHERE id = :id"), {"id": campagne})
     service.predire(vols[:2])
     service.attendre_la_livraison()
     assert ailleurs.lignes() == 0
+
+
+def test_une_campagne_jamais_creee_se_dit_et_ne_fait_rien_perdre(ailleurs, lancer_service, vols):
+    # Étant donné un service à qui l’on donne le numéro d’une campagne qui n’existe pas
+    service = lancer_service(MLOPS_CAMPAGNE="123456")
+    service.attendre(lambda: "MLOPS_CAMPAGNE" in service.lire("/ready")[1]["journal"], "le motif")
+    reponses = [service.predire(vols[:2])[1]]
+    service.tuer()
+    assert "la campagne 123456 n’y est pas" in service.journal.read_text()
+    # Quand on corrige la variable
+    campagne = simulation.ouvrir_campagne("corrigée")
+    service.env["MLOPS_CAMPAGNE"] = str(campagne)
+    service.lancer()
+    reponses.append(service.predire(vols[2:3])[1])
+    service.attendre_la_livraison()
+    # Alors tout est livré, dans la bonne campagne
+    assert ailleurs.verifier(reponses) == 3
+    assert set(base.lire("SELECT campagne_id FROM predictions")["campagne_id"]) == {campagne}
 
 
 def test_hors_de_la_demonstration_les_predictions_ont_leur_campagne(ailleurs, lancer_service, vols):
