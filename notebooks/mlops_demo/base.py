@@ -217,21 +217,25 @@ def _preparee() -> None:
     """
     nom = schema()
     with _connexion() as connexion, connexion.begin():
-        try:
-            connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo'))"))
-            if _existe(connexion, nom, "journal"):
-                return
-            # Un administrateur a pu créer le schéma de qui n’a pas le droit d’en créer.
-            if not connexion.execute(
-                sa.text("SELECT to_regnamespace(:nom) IS NOT NULL"), {"nom": nom}
-            ).scalar_one():
-                connexion.execute(sa.text(f"CREATE SCHEMA {nom}"))
-        except sa.exc.ProgrammingError as erreur:
-            raise ErreurUtilisateur(
-                f"le compte {sa.make_url(url()).username} ne peut pas créer le schéma « {nom} » : "
-                "demandez à l’administrateur « GRANT CREATE ON DATABASE »."
-            ) from erreur
+        connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo'))"))
+        # Un administrateur a pu créer le schéma de qui n’a pas le droit d’en créer.
+        if not connexion.execute(
+            sa.text("SELECT to_regnamespace(:nom) IS NOT NULL"), {"nom": nom}
+        ).scalar_one():
+            _creer_schema(connexion, nom)
+        elif _existe(connexion, nom, "journal"):
+            return
         connexion.connection.driver_connection.execute(tables_de_travail())
+
+
+def _creer_schema(connexion: sa.Connection, nom: str) -> None:
+    try:
+        connexion.execute(sa.text(f"CREATE SCHEMA {nom}"))
+    except sa.exc.ProgrammingError as erreur:
+        raise ErreurUtilisateur(
+            f"le compte {sa.make_url(url()).username} ne peut pas créer le schéma « {nom} » : "
+            "demandez à l’administrateur « GRANT CREATE ON DATABASE »."
+        ) from erreur
 
 
 def _existe(connexion: sa.Connection, nom_schema: str, table: str) -> bool:

@@ -76,6 +76,15 @@ def test_un_compte_sans_les_droits_qu_il_faut_est_dit(compte):
         c.exec_driver_sql("SELECT * FROM journal")
 
 
+def test_un_schema_sans_le_droit_de_s_en_servir_est_dit(compte):
+    compte("CREATE SCHEMA demo_faible")
+    try:
+        with pytest.raises(ErreurUtilisateur, match="n’a pas les droits .*schema demo_faible"):
+            base.preparer()
+    finally:
+        compte("DROP SCHEMA demo_faible")
+
+
 def test_une_base_en_lecture_seule_est_dite(compte):
     compte(
         "GRANT CREATE ON DATABASE postgres TO faible",
