@@ -116,6 +116,7 @@ def executer(notebook: str, parametres: dict, copie: Path | None = None) -> dict
                 kernel_name="python3",
                 cwd=NOTEBOOKS,
                 progress_bar=False,
+                extra_arguments=["--log-level=CRITICAL"],  # une cellule en échec se dit autrement
             )
         except PapermillExecutionError as erreur:
             raise ErreurUtilisateur(

@@ -1,7 +1,13 @@
 """Une étape : un notebook, des paramètres vérifiés, son JSON à lui."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 from mlops_demo import __main__, etape, resultats
 from mlops_demo.configuration import ErreurUtilisateur
@@ -68,3 +74,29 @@ def test_une_etape_en_echec_dit_laquelle_et_pourquoi(demo, capsys, monkeypatch):
     message = capsys.readouterr().err
     assert message.startswith("Erreur : étape etapes/partition")
     assert "Traceback" not in message
+
+
+def test_ctrl_c_pendant_une_etape_ne_montre_que_sa_phrase(demo):
+    # Étant donné une étape dont le noyau tourne
+    # Lancés en arrière-plan, ces tests ignorent SIGINT, et leurs enfants en héritent.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    commande = [sys.executable, "-m", "mlops_demo", "executer", "42_entrainement"]
+    etape_lancee = subprocess.Popen(
+        commande,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    limite = time.monotonic() + 60
+    while not psutil.Process(etape_lancee.pid).children():
+        assert time.monotonic() < limite, "aucun noyau au bout de 60 s"
+        time.sleep(0.1)
+    time.sleep(2)  # le noyau écrit ses avertissements en démarrant
+    # Quand le terminal l’interrompt
+    os.killpg(etape_lancee.pid, signal.SIGINT)
+    sortie, erreurs = etape_lancee.communicate(timeout=60)
+    # Alors elle le dit, sans pile d’appels ni message d’un autre
+    assert etape_lancee.returncode == 130
+    assert (sortie, erreurs.strip().count("\n")) == ("", 0), erreurs
+    assert erreurs.strip().startswith("Interrompu : ")
