@@ -2,7 +2,9 @@
 
 import copy
 import gzip
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import controles
@@ -69,6 +71,37 @@ def conteneur(objet):
 def test_un_objet_abime_est_refuse(kubeflow, genre, cle, valeur):
     conteneur(kubeflow[genre])[cle] = valeur
     assert plaintes(kubeflow[genre]) != []
+
+
+@pytest.mark.parametrize(
+    ("genre", "champ", "valeur"),
+    [
+        ("InferenceService", "canary", []),
+        ("InferenceService", "predictor/hostnameOverride", "retard-vol"),
+        ("InferenceService", "predictor/model/restartPolicyRules", []),
+        ("ServingRuntime", "schedulerName", "autre"),
+    ],
+)
+def test_un_champ_d_un_kserve_plus_recent_est_refuse(kubeflow, genre, champ, valeur):
+    """KServe 0.20 les admet, pas celui de Kubeflow 26.03."""
+    *chemin, cle = champ.split("/")
+    cible = kubeflow[genre]["spec"]
+    for nom in chemin:
+        cible = cible[nom]
+    cible[cle] = valeur
+    (plainte,) = plaintes(kubeflow[genre])
+    assert f"'{cle}' was unexpected" in plainte
+
+
+def test_les_schemas_sont_ceux_que_dit_leur_readme():
+    texte = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    declares = dict(re.findall(r"^\| `(\S+)` .* `([0-9a-f]{64})` \|$", texte, re.MULTILINE))
+    fichiers = {f.name.removesuffix(".json.gz"): f for f in SCHEMAS.glob("*.json.gz")}
+    lus = {
+        nom: hashlib.sha256(gzip.decompress(fichier.read_bytes())).hexdigest()
+        for nom, fichier in fichiers.items()
+    }
+    assert lus == declares
 
 
 def comme_deploiement(nom, labels, spec):
