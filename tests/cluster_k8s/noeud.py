@@ -259,6 +259,7 @@ class Pod:
         options += ["--cpus", quantite(limites["cpu"])]
         options += ["--group-add", self.garde["fsGroup"]] if "fsGroup" in self.garde else []
         options += ["--read-only"] if garde.get("readOnlyRootFilesystem") else []
+        options += ["--workdir", conteneur["workingDir"]] if "workingDir" in conteneur else []
         options += [
             f"--cap-drop={droit}" for droit in garde.get("capabilities", {}).get("drop", [])
         ]

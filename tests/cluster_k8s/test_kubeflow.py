@@ -172,3 +172,11 @@ def test_kserve_sert_sans_knative_par_le_moteur_du_projet(kubeflow):
     assert modele["protocolVersion"] in moteur["spec"]["protocolVersions"]
     assert moteur["spec"]["containers"][0]["name"] == "kserve-container", "le nom qu’attend KServe"
     assert "storageUri" not in modele, "le moteur télécharge lui-même"
+
+
+def test_le_poste_part_du_dossier_de_son_image(kubeflow):
+    """Sans workingDir, le contrôleur de Kubeflow met celui de ses propres images."""
+    racine = SCHEMAS.parents[2]
+    dockerfile = (racine / "local" / "images" / "demo" / "Dockerfile").read_text(encoding="utf-8")
+    (dossier,) = re.findall(r"^WORKDIR (\S+)$", dockerfile, re.MULTILINE)
+    assert conteneur(kubeflow["Notebook"]).get("workingDir") == dossier
