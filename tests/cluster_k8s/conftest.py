@@ -48,8 +48,13 @@ def rendus(outils, depot, tmp_path_factory):
     for installation in AVEC_ECHELLE:
         copie = depot / installation
         shutil.copytree(depot / installation.removesuffix("-echelle"), copie)
-        with (copie / "kustomization.yaml").open("a", encoding="utf-8") as fichier:
-            fichier.write("components: [../../echelle]\n")
+        fichier = copie / "kustomization.yaml"
+        texte = fichier.read_text(encoding="utf-8")
+        if "../production\n" in texte:
+            texte = texte.replace("../production\n", "../production-echelle\n")
+        else:
+            texte += "components: [../../echelle]\n"
+        fichier.write_text(texte, encoding="utf-8")
     for installation in (*INSTALLATIONS, *AVEC_ECHELLE, *A_PART):
         fait = subprocess.run(
             [outils / "kubectl", "kustomize", depot / installation],

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 INSTALLATIONS = ("overlays/kind", "overlays/production", "overlays/postgres-externe")
-# Le grand lot s’ajoute à une installation, comme son en-tête le dit.
-AVEC_ECHELLE = ("overlays/kind-echelle", "overlays/production-echelle")
+# Le grand lot s’ajoute à une installation, comme son en-tête le dit ; la dernière en hérite.
+AVEC_ECHELLE = tuple(f"{installation}-echelle" for installation in INSTALLATIONS)
 MODELES = ("Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet")
 UNITES = {"m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 UNITES |= {f"{u}i": 1024**i for i, u in enumerate("KMGT", 1)}

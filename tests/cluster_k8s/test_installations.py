@@ -92,7 +92,7 @@ def images(objets):
 
 
 def test_en_production_chaque_image_vient_du_registre_declare(objets):
-    for nom in ("overlays/production", "overlays/production-echelle"):
+    for nom in set(INSTALLATIONS + AVEC_ECHELLE) - {"overlays/kind", "overlays/kind-echelle"}:
         assert all(i.startswith("registre.exemple.fr/mlops/") for i in images(objets(nom))), nom
     assert images(objets("overlays/kind")) == {"mlops/demo:local", "mlops/mlflow:local"}
 
