@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -95,6 +96,24 @@ def test_en_production_chaque_image_vient_du_registre_declare(objets):
     for nom in set(INSTALLATIONS + AVEC_ECHELLE) - {"overlays/kind", "overlays/kind-echelle"}:
         assert all(i.startswith("registre.exemple.fr/mlops/") for i in images(objets(nom))), nom
     assert images(objets("overlays/kind")) == {"mlops/demo:local", "mlops/mlflow:local"}
+
+
+def test_le_secret_d_un_registre_prive_va_a_tous_les_pods(outils, depot):
+    """La correction que donne README.md ; le serveur la recopie du compte au pod."""
+    readme = (RACINE / "cluster_k8s" / "README.md").read_text(encoding="utf-8")
+    (correction,) = (b for b in re.findall(r"```yaml\n(.*?)```", readme, re.S) if "imagePull" in b)
+    prive = depot / "overlays" / "production-prive"
+    shutil.copytree(depot / "overlays" / "production", prive)
+    fichier = prive / "kustomization.yaml"
+    texte = fichier.read_text(encoding="utf-8").replace("patches:\n", f"patches:\n{correction}")
+    fichier.write_text(texte, encoding="utf-8")
+    fait = lancer(outils / "kubectl", "kustomize", prive)
+    assert fait.returncode == 0, fait.stderr
+    lus = [o for o in yaml.safe_load_all(fait.stdout) if o]
+    comptes = {o["metadata"]["name"]: o for o in lus if o["kind"] == "ServiceAccount"}
+    for qui, pod in controles.pods(lus):
+        compte = comptes[pod["spec"]["serviceAccountName"]]
+        assert compte.get("imagePullSecrets") == [{"name": "registre"}], qui
 
 
 def conteneur(genre, nom, indice=0):
