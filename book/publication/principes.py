@@ -24,7 +24,7 @@ from mlops_demo import (
 from mlops_demo.textes import nombre
 
 from publication.depot import RACINE, lire_yaml
-from publication.score import Note, par_section
+from publication.score import Note, lignes_des_tests, par_section
 from publication.tableaux import Tableau, charger, tableau
 
 # Ce qu’un essai a laissé dans MLflow, et le nom court que le chapitre lui donne.
@@ -187,24 +187,27 @@ def jauges(notes: list[Note]) -> Axes:
 
 
 def preuves(notes: Iterable[Note]) -> list[dict[str, Any]]:
-    """Chaque ligne de la grille : ses points, la mesure faite, et le test, lié à son fichier."""
+    """Chaque ligne de la grille : ses points, la mesure faite, et le test, lié à sa ligne."""
+    lignes = lignes_des_tests()
     return [
         {
             "n": note.n,
             "exigence": note.exigence,
             "points": nombre(note.points, 0),
             "mesure": note.mesure,
-            "test": [_preuve(note.n, rang, test) for rang, test in enumerate(note.tests, 1)],
+            "test": [
+                _preuve(note.n, rang, test, lignes[test]) for rang, test in enumerate(note.tests, 1)
+            ],
         }
         for note in notes
     ]
 
 
-def _preuve(n: str, rang: int, test: str) -> dict[str, str]:
+def _preuve(n: str, rang: int, test: str, ligne: int) -> dict[str, str]:
     depot = lire_yaml(RACINE / "_config.yml")["repository"]
     fichier, _ = test.split("::")
     dit = f"test {n}" if rang == 1 else f"test {n}, suite {rang}"
-    return {"texte": dit, "adresse": f"{depot['url']}/blob/{depot['branch']}/{fichier}"}
+    return {"texte": dit, "adresse": f"{depot['url']}/blob/{depot['branch']}/{fichier}#L{ligne}"}
 
 
 def indicateurs(histoire: pd.DataFrame, campagne: int) -> list[dict[str, str]]:

@@ -156,6 +156,13 @@ def identifiants_des_tests(racine: Path = RACINE) -> frozenset[str]:
     return frozenset(f"{nom}::{fonction.name}" for nom, fonction in _fonctions(racine, "tests"))
 
 
+def lignes_des_tests(racine: Path = RACINE) -> dict[str, int]:
+    """Ligne où commence chaque test du ML Test Score, par identifiant pytest."""
+    return {
+        f"{nom}::{fonction.name}": fonction.lineno for nom, fonction in _fonctions(racine, TESTS)
+    }
+
+
 def _fonctions(racine: Path, dossier: str) -> Iterable[tuple[str, ast.FunctionDef]]:
     for fichier in sorted((racine / dossier).rglob("test_*.py")):
         nom = fichier.relative_to(racine).as_posix()

@@ -7,18 +7,18 @@ import pytest
 from mlops_demo import ErreurUtilisateur, supervision
 from publication import principes
 from publication.depot import RACINE
-from publication.score import noter
+from publication.score import identifiants_marques, noter
 from publication.tableaux import charger
 
 RAPPORT = {
     "tests": [
         {
             "exigence": f"Données {n}",
-            "test": "tests/ml_test_score/test_donnees.py::test_un_essai",
+            "test": test,
             "issue": "réussi",
             "mesure": "deux sur deux",
         }
-        for n in range(1, 8)
+        for n, test in enumerate(sorted(identifiants_marques())[:7], 1)
     ]
 }
 MOIS = pd.to_datetime(["2013-04-01", "2013-05-01", "2013-06-01", "2013-07-01"])
@@ -126,9 +126,11 @@ def test_chaque_preuve_mene_a_son_test():
     assert [ligne["points"] for ligne in lignes].count("1") == 7
     assert lignes[0]["mesure"] == "deux sur deux"
     liens = [test for ligne in lignes for test in ligne["test"]]
-    for test in liens:
-        chemin = test["adresse"].partition("/blob/main/")[2]
-        assert (RACINE / chemin).is_file(), test
+    noms = [t["test"].split("[")[0].partition("::")[2] for t in RAPPORT["tests"]]
+    for test, nom in zip(liens, noms, strict=True):
+        chemin, _, ligne = test["adresse"].partition("/blob/main/")[2].partition("#L")
+        vers = (RACINE / chemin).read_text(encoding="utf-8").splitlines()[int(ligne) - 1]
+        assert vers.startswith(f"def {nom}("), test
     textes = [test["texte"] for test in liens]
     assert textes[0] == "test D1"
     assert len(set(textes)) == len(textes), "deux liens différents portent des noms différents"
