@@ -66,6 +66,10 @@ class Pile:
         # Les images que nous construisons, sous un nom qui n’est pas celui de l’utilisateur.
         for nom, image in re.findall(r"^(\w+_IMAGE)=mlops/(\w+):", modele, re.MULTILINE):
             self.reglages[nom] = f"{PROJET}/{image}:local"
+        # .ci/moteur ne la fabrique que là où le registre ne donne pas l’image de Grafana.
+        remplacante = f"{PROJET}/grafana:remplacement"
+        if self.lancer("docker", "image", "inspect", remplacante).returncode == 0:
+            self.reglages["GRAFANA_IMAGE"] = remplacante
 
     def lancer(self, *commande, limite_s=900, **options):
         """Lance une commande avec les réglages de la pile."""
