@@ -53,6 +53,38 @@ def entrer_dans_superset(pile):
     return session
 
 
+def entrer_dans_grafana(pile):
+    """Une session de l’administrateur de Grafana."""
+    session = requests.Session()
+    session.auth = ("admin", pile.secret("mot_de_passe_grafana"))
+    return session
+
+
+def exiger_les_tableaux(pile, grafana, fichiers):
+    """Exige de Grafana les tableaux de nos fichiers, tels quels, dans leur dossier."""
+    api = f"{pile.adresse('grafana')}/api"
+    trouves = grafana.get(f"{api}/search", params={"type": "dash-db"}, timeout=30)
+    assert trouves.ok, trouves.text
+    attendus = {tableau["uid"]: "Démonstration" for tableau in fichiers.values()}
+    assert {t["uid"]: t["folderTitle"] for t in trouves.json()} == attendus
+    for tableau in fichiers.values():
+        rendu = grafana.get(f"{api}/dashboards/uid/{tableau['uid']}", timeout=30).json()
+        assert rendu["meta"]["provisioned"], tableau["uid"]
+        # Grafana compte lui-même les versions.
+        servi = {cle: rendu["dashboard"].get(cle) for cle in tableau} | {"version": 0}
+        assert servi == tableau | {"version": 0}, tableau["uid"]
+
+
+def demander_a_grafana(pile, grafana, requete):
+    """Les valeurs que rend la requête d’un panneau sur les cinq dernières minutes."""
+    fin = int(time.time() * 1000)
+    demande = {"from": str(fin - 300_000), "to": str(fin), "queries": [requete]}
+    reponse = grafana.post(f"{pile.adresse('grafana')}/api/ds/query", json=demande, timeout=60)
+    assert reponse.ok, reponse.text
+    trames = reponse.json()["results"][requete["refId"]]["frames"]
+    return [v for trame in trames for v in trame["data"]["values"][1] if v is not None]
+
+
 def demonstration(notebooks):
     """Ce que fait un participant : ouvrir ces notebooks de son dossier, et tout lancer."""
     return f"""
