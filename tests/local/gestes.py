@@ -1,5 +1,6 @@
 """Se servir des outils comme le font les gens, sous Compose comme sous Swarm."""
 
+import json
 import time
 
 import requests
@@ -60,14 +61,16 @@ def entrer_dans_grafana(pile):
     return session
 
 
-def exiger_les_tableaux(pile, grafana, fichiers):
+def exiger_les_tableaux(pile, grafana):
     """Exige de Grafana les tableaux de nos fichiers, tels quels, dans leur dossier."""
+    fichiers = (pile.local / "grafana" / "tableaux").glob("*.json")
+    tableaux = [json.loads(fichier.read_text(encoding="utf-8")) for fichier in fichiers]
     api = f"{pile.adresse('grafana')}/api"
     trouves = grafana.get(f"{api}/search", params={"type": "dash-db"}, timeout=30)
     assert trouves.ok, trouves.text
-    attendus = {tableau["uid"]: "Démonstration" for tableau in fichiers.values()}
+    attendus = {tableau["uid"]: "Démonstration" for tableau in tableaux}
     assert {t["uid"]: t["folderTitle"] for t in trouves.json()} == attendus
-    for tableau in fichiers.values():
+    for tableau in tableaux:
         rendu = grafana.get(f"{api}/dashboards/uid/{tableau['uid']}", timeout=30).json()
         assert rendu["meta"]["provisioned"], tableau["uid"]
         # Grafana compte lui-même les versions.

@@ -166,7 +166,7 @@ def test_on_n_entre_pas_sans_mot_de_passe(pile, grafana):
 
 @pytest.mark.local
 def test_les_tableaux_servis_sont_ceux_des_fichiers(pile, grafana):
-    gestes.exiger_les_tableaux(pile, grafana, TABLEAUX)
+    gestes.exiger_les_tableaux(pile, grafana)
 
 
 @pytest.mark.local

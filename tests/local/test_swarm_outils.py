@@ -1,15 +1,16 @@
-"""Airflow et Superset sous Swarm : les mêmes outils, planifiés et lus pour de vrai."""
+"""Airflow, Superset et Grafana sous Swarm : les mêmes outils, planifiés et lus pour de vrai."""
 
 import gestes
 import pytest
+import requests
 
 pytestmark = [pytest.mark.local, pytest.mark.lent]
 
 
 @pytest.fixture(scope="module")
 def essaim(sur_swarm, fabriquer_pile):
-    """Le cœur, Airflow et Superset, déployés par « make swarm »."""
-    pile = fabriquer_pile("mlops-essaim-outils", COMPOSE_PROFILES="airflow,superset")
+    """Le cœur, Airflow, Superset et Grafana, déployés par « make swarm »."""
+    pile = fabriquer_pile("mlops-essaim-outils", COMPOSE_PROFILES="airflow,superset,grafana")
     with sur_swarm(pile):
         yield pile
 
@@ -29,9 +30,24 @@ def test_chaque_outil_demande_a_une_replique_et_les_autres_aucune(essaim):
         "docker", "stack", "services", "--format", "{{.Name}} {{.Replicas}}", projet
     ).stdout
     repliques = dict(ligne.removeprefix(f"{projet}_").split()[:2] for ligne in lus.splitlines())
-    demandes = ("airflow", "airflow-ordonnanceur", "airflow-dags", "superset")
+    demandes = ("airflow", "airflow-ordonnanceur", "airflow-dags", "superset", "grafana")
     assert {repliques[nom] for nom in demandes} == {"1/1"}, repliques
-    assert {repliques[nom] for nom in ("artefacts", "grafana")} == {"0/0"}, repliques
+    assert repliques["artefacts"] == "0/0", repliques
+
+
+def test_grafana_sert_les_tableaux_et_rejoint_prometheus(essaim, attendre):
+    """Ce que test_grafana.py dit de la remplaçante vaut ici aussi."""
+    adresse, grafana = essaim.adresse("grafana"), gestes.entrer_dans_grafana(essaim)
+    for compte in (None, ("admin", "admin")):
+        assert requests.get(f"{adresse}/api/search", auth=compte, timeout=30).status_code == 401
+    gestes.exiger_les_tableaux(essaim, grafana)
+    requete = {"refId": "A", "expr": 'sum(up{job="service"})', "instant": True}
+    requete["datasource"] = {"type": "prometheus", "uid": "prometheus"}
+    attendre(
+        lambda: gestes.demander_a_grafana(essaim, grafana, requete) == [2],
+        "les deux répliques du service, vues de Grafana par le Prometheus de la pile",
+        120,
+    )
 
 
 @pytest.fixture(scope="module")
