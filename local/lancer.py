@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 LOCAL = Path(__file__).resolve().parent
@@ -28,6 +29,8 @@ MEMOIRE_DU_COEUR, MEMOIRE_PAR_PARTICIPANT = 3.0, 0.3  # Gio, mesurées
 DISQUE_NECESSAIRE = 12e9
 ATTENTE_S = 600
 SOCKET = Path("/var/run/docker.sock")
+# Ce qui, avec local/, est copié dans les images.
+COPIES = ("data", "notebooks")
 # Les outils en plus du cœur (profils de Compose), et où est le mot de passe de leur compte admin.
 SECRET_ADMIN = {
     "airflow": "mot_de_passe_airflow_admin",
@@ -277,9 +280,44 @@ def preparer() -> dict[str, str]:
         env.write_text(re.sub(r"(?m)^DOCKER_GID=.*", f"DOCKER_GID={groupe}", texte), "utf-8")
         print("Réglages écrits dans local/.env.")
     valeurs = reglages()
+    _rendre_lisible()
     _ecrire_secrets(valeurs["MLOPS_PROJET"])
     _ecrire_cartes(int(valeurs["PARTICIPANTS"]))
     return valeurs
+
+
+def _lus_par_les_conteneurs() -> Iterator[Path]:
+    """Les fichiers et dossiers que lit un conteneur : ni les secrets ni les fichiers cachés."""
+    for dossier in (LOCAL, *(LOCAL.parent / nom for nom in COPIES)):
+        for racine, sous_dossiers, fichiers in os.walk(dossier):
+            yield Path(racine)
+            sous_dossiers[:] = [n for n in sous_dossiers if n != "secrets" and n[0] != "."]
+            yield from (Path(racine, nom) for nom in fichiers if nom[0] != ".")
+
+
+def _rendre_lisible() -> None:
+    """Ouvre à tous, en lecture, ce que lisent les conteneurs, qui ne sont pas votre compte.
+
+    Un clone fait sous umask 027 ou 077 n’est lisible que de vous, et Docker garde ces droits.
+
+    Raises:
+        Probleme: si l’un des fichiers est à un autre compte.
+    """
+    ouverts = 0
+    for chemin in _lus_par_les_conteneurs():
+        droits = chemin.stat().st_mode
+        voulus = droits | (droits & 0o500) >> 3 | (droits & 0o500) >> 6
+        if voulus != droits:
+            try:
+                chemin.chmod(voulus)
+            except PermissionError as erreur:
+                raise Probleme(
+                    f"Les conteneurs ne pourraient pas lire {chemin}, qui n’est pas à vous : "
+                    "demandez à son propriétaire de l’ouvrir en lecture (« chmod go+rX »)."
+                ) from erreur
+            ouverts += 1
+    if ouverts:
+        print(f"Droit de lecture donné à {ouverts} fichiers et dossiers, que lit un conteneur.")
 
 
 def noms_des_secrets() -> list[str]:

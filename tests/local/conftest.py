@@ -422,6 +422,12 @@ def copier_le_depot(dossier):
     return dossier
 
 
+def fermer(dossier):
+    """Retire tout droit aux autres comptes, comme à un clone fait sous umask 077."""
+    for chemin in (dossier, *dossier.rglob("*")):
+        chemin.chmod(chemin.stat().st_mode & 0o700)
+
+
 @pytest.fixture(scope="session")
 def outils(tmp_path_factory):
     """Les vérificateurs, installés aux empreintes de outils.txt."""
@@ -479,6 +485,7 @@ def sur_swarm(moteur):
 def pile(moteur, fabriquer_pile):
     """Le cœur, lancé par « make up » dans une copie neuve du dépôt."""
     pile = fabriquer_pile(PROJET)
+    fermer(pile.dossier)
     lance = pile.make("up")
     pile.sortie_de_up = lance.stdout + lance.stderr
     try:

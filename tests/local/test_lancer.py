@@ -81,3 +81,19 @@ def test_un_outil_inconnu_est_refuse_avec_la_liste():
     valeurs = {"COMPOSE_PROFILES": "airflow, grafna", "ARTEFACTS": "/var/lib/mlflow/artefacts"}
     with pytest.raises(lancer.Probleme, match=r"inconnu \(grafna\).*airflow, superset, grafana"):
         lancer.profils(valeurs)
+
+
+def test_un_clone_ferme_s_ouvre_en_lecture_sauf_ses_secrets(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(lancer, "LOCAL", tmp_path)
+    secret, cache = tmp_path / "secrets" / "cle", tmp_path / ".env"
+    programme, tableau = tmp_path / "a" / "b.sh", tmp_path / "a" / "c.json"
+    for fichier, droits in ((secret, 0o600), (cache, 0o600), (programme, 0o700), (tableau, 0o640)):
+        fichier.parent.mkdir(mode=0o700, exist_ok=True)
+        fichier.touch()
+        fichier.chmod(droits)
+    lancer._rendre_lisible()
+    vus = (programme, tableau, programme.parent, secret, secret.parent, cache)
+    assert [f"{v.stat().st_mode & 0o777:o}" for v in vus] == "755 644 755 600 700 600".split()
+    assert "Droit de lecture donné à" in capsys.readouterr().out
+    lancer._rendre_lisible()
+    assert capsys.readouterr().out == ""
