@@ -1,5 +1,6 @@
 """Le tampon du service : rien de perdu, rien d’inventé, même à plusieurs et sans place."""
 
+import errno
 import fcntl
 import multiprocessing
 import os
@@ -37,12 +38,27 @@ def test_ce_qui_est_ajoute_se_relit_dans_l_ordre(tmp_path):
     assert (tampon.lignes(), tampon.octets()) == (0, 0)
 
 
+def test_les_segments_les_plus_anciens_viennent_d_abord(tmp_path):
+    for rang, nom in enumerate("bac"):
+        (tmp_path / f"{nom}.lignes").touch()
+        os.utime(tmp_path / f"{nom}.lignes", (rang, rang))
+    assert [segment.stem for segment in Tampon(tmp_path).segments()] == ["b", "a", "c"]
+
+
+def test_deux_livreurs_ne_reservent_pas_le_meme_segment(tmp_path):
+    segment = tmp_path / "x.lignes"
+    segment.write_bytes(b"une\n")
+    with service_tampon.lire(segment) as un, service_tampon.lire(segment) as deux:
+        assert (un, deux) == ([b"une"], None)
+
+
 def test_un_segment_trop_gros_se_finit_de_lui_meme(tmp_path, monkeypatch):
     monkeypatch.setattr(service_tampon, "OCTETS_PAR_SEGMENT", 1000)
     tampon = Tampon(tmp_path)
     for n in range(1000):
         tampon.ajouter(b"%d" % n)
     assert len(tampon.segments()) > 3
+    assert (tampon.lignes(), tampon.octets()) == (1000, 10 * 2 + 90 * 3 + 900 * 4)
     tampon.tourner()
     assert sorted(map(int, vider(tmp_path))) == list(range(1000))
 
@@ -140,6 +156,29 @@ def test_sans_place_la_ligne_est_refusee_et_les_autres_restent_entieres(tmp_path
     assert len(list(tmp_path.iterdir())) == 1, "un refus ne sème pas de fichiers"
     attendues = [b"%03d" % n + b"x" * (n % 50) for n in ecrites]
     assert vider(tmp_path) == [*attendues, b"la place est revenue"]
+
+
+def test_une_ligne_que_l_on_ne_peut_pas_retirer_finit_son_segment(tmp_path):
+    # Étant donné un volume qui n’écrit que la moitié d’une ligne, puis refuse de la retirer
+    tampon = Tampon(tmp_path)
+    tampon.ajouter(b"avant")
+
+    class EnPanne:
+        tell, close = tampon._segment.tell, tampon._segment.close
+
+        def write(self, octets, vrai=tampon._segment):
+            return vrai.write(octets[:3])
+
+        def truncate(self, taille):
+            raise OSError(errno.EIO, "le volume ne répond plus")
+
+    tampon._segment = EnPanne()
+    with pytest.raises(OSError, match="volume plein"):
+        tampon.ajouter(b"refusee")
+    # Alors la suivante va dans un autre segment, et la moitié écrite ne se lit pas
+    tampon.ajouter(b"apres")
+    tampon.tourner()
+    assert vider(tmp_path) == [b"avant", b"apres"]
 
 
 def test_synchroniser_demande_au_disque_chaque_segment_change(tmp_path, monkeypatch):
