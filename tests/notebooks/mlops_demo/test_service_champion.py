@@ -1,0 +1,137 @@
+"""Le suivi du champion : quand le service change de modèle, et ce qu’il garde sur disque."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mlops_demo import registre
+from mlops_demo.configuration import ErreurUtilisateur
+from mlops_demo.service_champion import SANS_ALIAS, SUIVI, Suivi, ouvrir
+from mlops_demo.service_demande import EXEMPLE
+
+FICHE = registre.Fiche("retard", 1, "essai", 0.0)
+
+
+class Annonce(list):
+    """Un pipeline vide, qui annonce ce que rend une fonction du nombre de vols."""
+
+    def predict_proba(self, vols):
+        return np.full((len(vols), 2), self[-1](len(vols)))
+
+
+@pytest.fixture
+def faux_registre(monkeypatch):
+    """Un registre sans MLflow : l’alias, l’essai de toute version, et s’il répond."""
+    etat = SimpleNamespace(alias=1, essai="a", joignable=True, lus=[])
+
+    def joindre():
+        if not etat.joignable:
+            raise ErreurUtilisateur("il ne répond pas")
+
+    def telecharger(version, dossier):
+        etat.lus.append(version)
+        (dossier / "version").write_text(str(version))
+        return registre.Fiche("retard", version, etat.essai, 0.0)
+
+    def relire(dossier):
+        version = int((dossier / "version").read_text())
+        return Annonce([lambda n: version / 10])
+
+    monkeypatch.setattr(registre, "nom_du_modele", lambda: "retard")
+    monkeypatch.setattr(registre, "verifier_joignable", joindre)
+    monkeypatch.setattr(registre, "version_de", lambda alias: etat.alias)
+    monkeypatch.setattr(registre, "telecharger", telecharger)
+    monkeypatch.setattr(registre, "relire", relire)
+    return etat
+
+
+@pytest.fixture
+def suivre(faux_registre, tmp_path):
+    """De quoi lancer un service neuf sur le même disque : son suivi, après un premier essai."""
+
+    def suivre():
+        suivi = Suivi(tmp_path / "champion")
+        suivi._essayer()
+        return suivi
+
+    return suivre
+
+
+@pytest.mark.parametrize(
+    "annonce",
+    [lambda n: 1 / n, lambda n: 1.01, lambda n: -0.01, lambda n: np.nan],
+    ids=["change avec le nombre de vols", "plus de 1", "négative", "indéfinie"],
+)
+def test_un_modele_qui_ne_rend_pas_une_probabilite_n_est_pas_servi(monkeypatch, tmp_path, annonce):
+    monkeypatch.setattr(registre, "relire", lambda dossier: Annonce([annonce]))
+    with pytest.raises(ErreurUtilisateur, match="la version 1 ne rend pas une probabilité"):
+        ouvrir(tmp_path, FICHE)
+
+
+@pytest.mark.parametrize("certaine", [0.0, 1.0])
+def test_un_modele_certain_de_lui_est_servi(monkeypatch, tmp_path, certaine):
+    monkeypatch.setattr(registre, "relire", lambda dossier: Annonce([lambda n: certaine]))
+    assert ouvrir(tmp_path, FICHE).juger([EXEMPLE]) == [certaine]
+
+
+def test_une_version_ne_se_charge_qu_une_fois(faux_registre, suivre, caplog):
+    suivi = suivre()
+    suivi._essayer()
+    assert (suivi.etat, suivi.servi.fiche.version) == (SUIVI, 1)
+    faux_registre.alias = 2
+    suivi._essayer()
+    suivi._essayer()
+    assert (suivi.servi.juger([EXEMPLE, EXEMPLE]), faux_registre.lus) == ([0.2, 0.2], [1, 2])
+    assert caplog.records == [], "rien d’anormal, rien au journal"
+
+
+def test_seule_la_copie_du_dernier_champion_reste_sur_le_disque(faux_registre, suivre, tmp_path):
+    suivi = suivre()
+    for version in (2, 1, 3):
+        faux_registre.alias = version
+        suivi._essayer()
+    noms = sorted(fichier.name for fichier in (tmp_path / "champion").iterdir())
+    assert noms == ["champion.json", "version-3-a"]
+
+
+def test_la_copie_sert_tant_que_le_registre_se_tait_puis_lui_cede(faux_registre, suivre):
+    suivre()
+    faux_registre.joignable = False
+    suivi = suivre()
+    assert suivi.etat == "registre injoignable : ErreurUtilisateur il ne répond pas"
+    assert suivi.servi.fiche.run_id == "a"
+    # Quand il revient, refait de zéro : la même version y est un autre essai
+    faux_registre.joignable, faux_registre.essai = True, "b"
+    suivi._essayer()
+    assert (suivi.etat, suivi.servi.fiche.run_id) == (SUIVI, "b")
+
+
+def test_un_redemarrage_sur_la_meme_version_ne_refait_pas_la_copie(suivre, tmp_path, caplog):
+    suivre()
+    (copie,) = (tmp_path / "champion").glob("version-*")
+    avant = copie.stat().st_ino
+    assert suivre().etat == SUIVI
+    assert copie.stat().st_ino == avant
+    assert caplog.records == []
+
+
+def test_sans_alias_la_copie_d_un_champion_retire_n_est_pas_servie(faux_registre, suivre):
+    suivre()
+    faux_registre.alias = None
+    suivi = suivre()
+    assert (suivi.etat, suivi.servi) == (SANS_ALIAS, None)
+
+
+def test_un_alias_retire_laisse_servir_le_dernier_champion(faux_registre, suivre):
+    suivi = suivre()
+    faux_registre.alias = None
+    suivi._essayer()
+    assert (suivi.etat, suivi.servi.fiche.version) == (SANS_ALIAS, 1)
+
+
+def test_sans_place_pour_la_copie_le_champion_est_servi_quand_meme(suivre, tmp_path, caplog):
+    (tmp_path / "champion").touch()
+    with caplog.at_level(logging.WARNING):
+        assert suivre().servi.fiche.version == 1
+    assert "pas de copie sur disque" in caplog.text
