@@ -1,16 +1,30 @@
 """Le service HTTP : mêmes probabilités que le lot, refus expliqués, suivi du champion."""
 
+import asyncio
 import http.client
 import itertools
 import json
+import os
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from mlops_demo import base, contrat, entrainement, journal, registre, service, simulation
+from mlops_demo import (
+    base,
+    contrat,
+    entrainement,
+    journal,
+    registre,
+    service,
+    service_champion,
+    service_tampon,
+    simulation,
+)
 from mlops_demo.__main__ import principal
+from mlops_demo.configuration import AVANT_IMPORT, ErreurUtilisateur
 from mlops_demo.features import etiquetes
 from mlops_demo.service_demande import EXEMPLE, REGLES, Demande
 from prometheus_client.parser import text_string_to_metric_families
@@ -285,3 +299,104 @@ def test_le_service_suit_le_champion_sans_redemarrer(serveur, premier, annee):
     assert service.attendre_version(serveur, version) == version
     registre.retour_arriere("suivi", "2013-05-02")
     assert service.attendre_version(serveur, premier) == premier
+
+
+# --- Sans base ni registre -------------------------------------------------------------------
+
+
+def traverser(app, chemin, corps=None, **entetes):
+    """Passe une requête à une application ASGI : code et réponse."""
+    recus = []
+
+    async def receive():
+        return {"type": "http.request", "body": corps or b""}
+
+    async def send(message):
+        recus.append(message)
+
+    methode = "GET" if corps is None else "POST"
+    entetes = [(n.replace("_", "-").encode(), v.encode()) for n, v in entetes.items()]
+    scope = {"type": "http", "method": methode, "path": chemin, "query_string": b""}
+    asyncio.run(app(scope | {"headers": entetes}, receive, send))
+    return recus[0]["status"], b"".join(m.get("body", b"") for m in recus[1:]).decode()
+
+
+@pytest.fixture
+def sans_base(monkeypatch, tmp_path):
+    """Un service dont le modèle annonce toujours 0,25, sans registre ni base."""
+    fiche = registre.Fiche("retard", 7, "essai", 0.0)
+    champion = service_champion.Champion(fiche, None, lambda vol: 0.25)
+    monkeypatch.setenv("MLOPS_TAMPON", str(tmp_path))
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "sans_base")
+    for nom in service.DELAIS:
+        monkeypatch.setenv(nom, "")
+    suivi = service_champion.Suivi(tmp_path)
+    suivi.servi = champion
+    monkeypatch.setattr(service, "Suivi", lambda dossier: suivi)
+    return service.fabriquer()
+
+
+def test_une_prediction_non_journalisee_n_est_ni_rendue_ni_comptee(sans_base, monkeypatch):
+    def demander():
+        corps = json.dumps({"vols": [EXEMPLE]}).encode()
+        code, reponse = traverser(sans_base, "/predict", corps, content_type="application/json")
+        return code, json.loads(reponse)
+
+    def panne(*_):
+        raise OSError("le volume ne répond plus")
+
+    with monkeypatch.context() as en_panne:
+        en_panne.setattr(service_tampon.Tampon, "ajouter", panne)
+        code, reponse = demander()
+    assert (code, reponse["motifs"]) == (503, [service.TAMPON_PLEIN])
+    assert "mlops_predictions_total{" not in traverser(sans_base, "/metrics")[1]
+    code, reponse = demander()
+    assert (code, reponse["predictions"][0]["probabilite"]) == (200, 0.25)
+    assert 'mlops_predictions_total{version="7"} 1.0' in traverser(sans_base, "/metrics")[1]
+
+
+@pytest.mark.parametrize(
+    ("annonce", "code"),
+    [(service.OCTETS_MAX, 200), (service.OCTETS_MAX + 1, 413), ("beaucoup", 200), (None, 200)],
+)
+def test_seul_un_corps_qui_s_annonce_trop_gros_est_refuse_d_avance(annonce, code):
+    async def suite(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    entetes = {} if annonce is None else {"content_length": str(annonce)}
+    assert traverser(service.CorpsBorne(suite), "/predict", b"", **entetes)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("valeur", "campagne"), [("", None), ("1", 1), (str(2**63 - 1), 2**63 - 1)]
+)
+def test_une_campagne_est_un_numero_que_la_base_sait_garder(monkeypatch, valeur, campagne):
+    monkeypatch.setenv("MLOPS_CAMPAGNE", valeur)
+    assert service.campagne_choisie() == campagne
+
+
+@pytest.mark.parametrize("valeur", ["-1", "1.5", "²", str(2**63)])
+def test_une_campagne_impossible_est_refusee(monkeypatch, valeur):
+    monkeypatch.setenv("MLOPS_CAMPAGNE", valeur)
+    with pytest.raises(ErreurUtilisateur, match="donnez le numéro d’une campagne"):
+        service.campagne_choisie()
+
+
+def test_le_service_n_attend_que_quelques_secondes_sauf_si_on_le_lui_demande(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLOPS_TAMPON", str(tmp_path))
+    # Étant donné un délai absent, un autre posé par la démonstration, le troisième par la personne
+    absent, pose, choisi = service.DELAIS
+    monkeypatch.setenv(absent, "")  # pour qu’il soit rendu absent à la fin du test
+    monkeypatch.delenv(absent)
+    monkeypatch.setenv(pose, AVANT_IMPORT[pose])
+    monkeypatch.setenv(choisi, "42")
+    service.fabriquer()
+    assert [os.environ[nom] for nom in (absent, pose, choisi)] == ["5", "1", "42"]
+
+
+def test_une_version_qui_n_est_pas_servie_a_temps_est_dite(monkeypatch):
+    serveur = SimpleNamespace(journal="service.journal")
+    monkeypatch.setattr(service, "appeler", lambda *_: {"version": 1})
+    assert service.attendre_version(serveur, 1) == 1
+    with pytest.raises(ErreurUtilisateur, match="ne sert pas la version 2 .*service.journal"):
+        service.attendre_version(serveur, 2, limite_s=0.05)
