@@ -52,7 +52,14 @@ def test_les_defauts_connus_sont_en_quarantaine_avec_leur_motif(demo):
     assert trouves["flights"].startswith("distance hors de"), "le vol de 17 milles"
 
 
-def test_charger_deux_fois_ne_double_rien(demo):
+def test_une_ligne_du_depot_mise_a_l_ecart_garde_son_numero(demo):
+    recues = pq.read_table(dossier_donnees() / "flights.parquet")["distance"].to_pylist()
+    lignes = base.lire("SELECT ligne FROM quarantaine WHERE table_cible = 'flights'")
+    assert lignes["ligne"].tolist() == [recues.index(17) + 1]
+    assert [bilan.ecartees for bilan in donnees.charger()] == [0, 0, 1, 1]
+
+
+def test_charger_deux_fois_ne_relit_ni_ne_double_rien(demo, vols_intacts):
     assert donnees.charger() == donnees.charger()
     assert base.lire("SELECT count(*) AS n FROM flights")["n"].iloc[0] == 336775
 
@@ -295,6 +302,90 @@ def test_un_mois_nouveau_entre_avec_ses_variables(demo):
     pd.testing.assert_frame_equal(base.lire(temoin), avant)
 
 
+def _lot(**colonnes):
+    """Un lot de vols où tout est inconnu, sauf ces colonnes."""
+    inconnues = dict.fromkeys(contrat.schema_arrow("flights").names)
+    return pd.DataFrame(inconnues | colonnes, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("valeur", "lisible"), [(32767, True), (32768, False), (-32767, True), (-32769, False)]
+)
+def test_un_entier_trop_grand_pour_sa_colonne_est_illisible(valeur, lisible):
+    lignes, lectures = donnees.typer(_lot(distance=[1, valeur]), "flights")
+    assert lignes["distance"].to_pylist() == [1, valeur if lisible else None]
+    assert lectures == ({} if lisible else {2: [f"distance illisible : '{valeur}'"]})
+
+
+@pytest.mark.parametrize(
+    ("heure", "lue"),
+    [
+        ("2013-05-01 12:00Z", 12),
+        ("2013-05-01 12:00-05:00", 17),
+        ("2013-05-01 12:00+0000", 12),
+        ("2013-05-01 12:00", None),
+        ("05-01-2013 12:00", None),
+    ],
+)
+def test_un_instant_en_texte_sans_fuseau_est_illisible(heure, lue):
+    lignes, lectures = donnees.typer(_lot(time_hour=[heure, heure]), "flights")
+    lus = [instant and instant.hour for instant in lignes["time_hour"].to_pylist()]
+    assert lus == [lue, lue]
+    assert list(lectures) == ([] if lue else [1, 2])
+
+
+def test_dans_un_csv_seul_le_vide_est_inconnu(tmp_path):
+    (tmp_path / "lot.csv").write_text("carrier,dest\nNA,NaN\nnull,\n")
+    lu = donnees.lire_fichier(tmp_path / "lot.csv")
+    assert lu["carrier"].tolist() == ["NA", "null"]
+    assert lu["dest"].iloc[0] == "NaN"
+    assert lu["dest"].isna().tolist() == [False, True]
+
+
+def _juger(lot):
+    """Les motifs de chaque ligne d’un lot de vols, sans le recevoir."""
+    with base.transaction_en_bloc() as connexion:
+        donnees._deposer(connexion, "flights", *donnees.typer(lot, "flights"))
+        return base.lire("SELECT motifs FROM jugement ORDER BY ligne", connexion=connexion)[
+            "motifs"
+        ].map(list)
+
+
+def test_une_distance_a_deux_milles_de_celle_connue_est_admise(mars):
+    connues = base.lire(
+        "SELECT min(distance) AS mini, max(distance) AS maxi FROM flights"
+        " WHERE (origin, dest) = ('EWR', 'IAH')"
+    ).iloc[0]
+    vols = mars[(mars["origin"] == "EWR") & (mars["dest"] == "IAH")].head(4)
+    distances = [connues["mini"] - 3, connues["mini"] - 2, connues["maxi"] + 2, connues["maxi"] + 3]
+    motifs = _juger(vols.assign(distance=distances))
+    autre = "distance différente de celle connue pour cette liaison"
+    assert [autre in dits for dits in motifs] == [True, False, False, True]
+
+
+def test_d_une_cle_en_double_la_premiere_ligne_est_gardee(mars):
+    motifs = _juger(pd.concat([mars.head(3), mars.head(1)]))
+    assert motifs.tolist() == [[], [], [], ["clé en double dans le lot"]]
+
+
+def test_les_motifs_disent_les_fautes_les_plus_frequentes_d_abord(mars, vols_intacts):
+    lot = mars.copy()
+    lot.loc[lot.index[0], "dest"] = "X"
+    lot.loc[lot.index[[1, 3, 4, 6]], "origin"] = "CDG"
+    assert donnees.recevoir(lot).motifs[:3] == [
+        "déjà chargé avec d’autres valeurs : 5 lignes (par exemple 1, 2, 4)",
+        "origin hors de EWR, JFK, LGA : 4 lignes (par exemple 2, 4, 5)",
+        "dest mal formé : 1 ligne (par exemple 1)",
+    ]
+
+
+def test_un_lot_partiel_se_compte_avec_les_vols_du_jour_deja_la(mars, vols_intacts):
+    quart = mars.iloc[::4]
+    bilan = donnees.recevoir(quart)
+    assert bilan.accepte, bilan.motifs
+    assert bilan.deja_presentes == len(quart)
+
+
 def test_un_instant_se_lit_de_meme_en_texte_et_en_date(mars):
     mars.loc[mars.index[3], "time_hour"] = pd.NaT
     textes = mars["time_hour"].astype("str").where(mars["time_hour"].notna())
@@ -361,17 +452,23 @@ def test_la_base_refuse_aussi_sans_python(demo):
             connexion.exec_driver_sql(ordre)
 
 
-def test_un_vol_se_retrouve_par_sa_compagnie_son_numero_et_son_jour(demo):
-    vol = base.lire(
-        "SELECT flight_id FROM flights"
-        " WHERE (carrier, flight, flight_date) = ('AA', 701, '2013-07-15')"
-    )
-    assert donnees.retrouver("AA", 701, "2013-07-15") == vol["flight_id"].item()
+@pytest.fixture
+def dernier_vol(demo):
+    """Le dernier vol du 15 juillet, que rien ne fait trouver par hasard."""
+    return base.lire(
+        "SELECT flight_id, carrier, flight FROM flights WHERE flight_date = '2013-07-15'"
+        " ORDER BY flight_id DESC LIMIT 1"
+    ).iloc[0]
 
 
-def test_a_defaut_de_ce_vol_on_prend_le_premier_du_jour(demo):
+def test_un_vol_se_retrouve_par_sa_compagnie_son_numero_et_son_jour(dernier_vol):
+    trouve = donnees.retrouver(dernier_vol["carrier"], int(dernier_vol["flight"]), "2013-07-15")
+    assert trouve == dernier_vol["flight_id"]
+
+
+def test_a_defaut_de_ce_vol_on_prend_le_premier_du_jour(dernier_vol):
     vol = base.lire("SELECT min(flight_id) AS id FROM flights WHERE flight_date = '2013-07-15'")
-    assert donnees.retrouver("ZZ", 701, "2013-07-15") == vol["id"].item()
+    assert donnees.retrouver("ZZ", int(dernier_vol["flight"]), "2013-07-15") == vol["id"].item()
 
 
 @pytest.mark.parametrize(

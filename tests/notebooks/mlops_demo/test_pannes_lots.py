@@ -123,3 +123,8 @@ def test_chaque_mois_de_meteo_entre_et_deregle_il_est_refuse_pour_cela(sans_mete
 def test_un_lot_de_meteo_trop_court_ne_se_juge_pas_sur_ses_moyennes(sans_meteo):
     froid = sans_meteo[1].head(18 * 24)
     assert donnees.recevoir(froid.assign(temp=20.0, dewp=10.0), "weather").accepte
+
+
+def test_une_colonne_que_la_base_n_a_jamais_eue_peut_rester_vide(sans_meteo):
+    bilan = donnees.recevoir(sans_meteo[1].head(200).assign(wind_gust=np.nan), "weather")
+    assert bilan.accepte, bilan.motifs
