@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from mlops_demo import processus, supervision
@@ -60,6 +61,9 @@ def test_la_derive_trouve_la_variable_deplacee_et_elle_seule(annee, tmp_path):
     rapport = tmp_path / "rapport.html"
     table = supervision.derive(a, b.assign(distance=b["distance"] * 2), rapport=rapport)
     assert table.loc[table["derive"], "variable"].tolist() == ["distance"]
+    avant, apres = (vols["origin"].value_counts(normalize=True) for vols in (a, b))
+    psi = ((avant - apres) * np.log(avant / apres)).sum()
+    assert table.set_index("variable")["psi"]["origin"] == pytest.approx(psi)
     assert rapport.stat().st_size > 1_000_000, "le rapport complet est bien écrit"
     assert supervision.part_derive(a, b) == 0
 
@@ -123,14 +127,22 @@ def interface(demo, tmp_path, monkeypatch):
     serveur.arreter()
 
 
-def test_le_rapport_est_publie_dans_l_interface_d_evidently(annee, interface, tmp_path, capsys):
+def test_le_rapport_est_publie_dans_l_interface_d_evidently(
+    annee, interface, tmp_path, monkeypatch, capsys
+):
     hiver = annee[annee["flight_date"].dt.month == 1].sample(2000, random_state=1)
-    for mois in ("2013-01", "2013-02"):
+    for qui, mois in (("voisin", "2013-01"), ("tests", "2013-01"), ("tests", "2013-02")):
+        monkeypatch.setenv("MLOPS_UTILISATEUR", qui)
         supervision.derive(hiver, hiver, rapport=tmp_path / f"derive_{mois}.html")
-    (projet,) = _lire(f"{interface}/api/projects")
-    assert projet["name"] == "retard-vol-tests", "un projet par personne, et un seul"
-    rapports = _lire(f"{interface}/api/projects/{projet['id']}/reports")
-    assert {r["name"] for r in rapports} == {"derive_2013-01", "derive_2013-02"}
+    projets = {
+        projet["name"]: [
+            rapport["name"] for rapport in _lire(f"{interface}/api/projects/{projet['id']}/reports")
+        ]
+        for projet in _lire(f"{interface}/api/projects")
+    }
+    assert projets.keys() == {"retard-vol-voisin", "retard-vol-tests"}, "un projet par personne"
+    assert projets["retard-vol-voisin"] == ["derive_2013-01"]
+    assert sorted(projets["retard-vol-tests"]) == ["derive_2013-01", "derive_2013-02"]
     assert capsys.readouterr().err == ""
 
 
