@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from mlops_demo import base, entrainement, journal, registre, simulation
@@ -145,3 +146,17 @@ def test_sans_serveur_mlflow_les_modeles_restent_dans_le_dossier_de_travail(prem
     assert "postgresql" in os.environ["MLFLOW_TRACKING_URI"]
     essai = registre.client().get_experiment(registre.experience())
     assert essai.artifact_location == (dossier_travail() / "artefacts").as_uri()
+
+
+def test_le_lignage_part_de_la_derniere_prediction_du_scenario(premier, annee):
+    # Étant donné un vol prédit deux fois dans un scénario, puis dans un autre
+    vol = annee.head(1)
+    un, autre = simulation.ouvrir_campagne("lignage"), simulation.ouvrir_campagne("autre lignage")
+    for campagne, annonce in ((un, 0.1), (un, 0.2), (autre, 0.3)):
+        simulation.enregistrer_predictions(campagne, vol, np.array([annonce]), premier)
+    avant = registre.lignage(int(vol["flight_id"].iloc[0]), "lignage")
+    assert avant["probabilite"] == 0.2
+    # Alors une remise en service plus tardive ne l’explique pas
+    registre.mettre_en_service("reprise", premier, "2013-04-02", "plus tard", attendu=premier)
+    apres = registre.lignage(int(vol["flight_id"].iloc[0]), "lignage")
+    assert apres["en_service_pour"] == avant["en_service_pour"]
