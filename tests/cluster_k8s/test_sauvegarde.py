@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -32,10 +33,20 @@ class Grappe:
         shutil.copy(dossier / "mot_de_passe", self.secrets / "mot_de_passe_postgres")
         (dossier / "sauvegardes").mkdir(exist_ok=True)
         (dossier / "mlflow").mkdir(exist_ok=True)
+        self.demarrer()
+
+    def demarrer(self):
+        """Lance le serveur, toujours à la même adresse."""
         reglages = [f"-c{nom}={valeur}" for nom, valeur in postgres.REGLAGES.items()]
         self.serveur = subprocess.Popen(
-            [binaires / "postgres", "-D", dossier / "grappe", f"-p{self.port}", *reglages],
-            stdout=(dossier / "journal").open("w"),
+            [
+                self.binaires / "postgres",
+                "-D",
+                self.dossier / "grappe",
+                f"-p{self.port}",
+                *reglages,
+            ],
+            stdout=(self.dossier / "journal").open("w"),
             stderr=subprocess.STDOUT,
             **postgres._identite(),
         )
@@ -52,6 +63,7 @@ class Grappe:
             "ARTEFACTS": str(self.dossier / "mlflow" / "artefacts"),
             "SAUVEGARDES": str(self.dossier / "sauvegardes"),
             "GARDER": "14",
+            "ATTENTE_S": "30",
             **autres,
         }
 
@@ -275,3 +287,29 @@ def test_une_sauvegarde_qui_echoue_ne_touche_pas_aux_precedentes(pleine):
     assert fait.returncode != 0
     assert "« absente » ne se lit pas. Les précédentes sont intactes" in fait.stderr
     assert pleine.sauvegardes() == avant
+
+
+@pytest.mark.parametrize("nom", ["sauvegarder.sh", "restaurer.sh"])
+def test_un_script_attend_que_la_base_reponde(pleine, nom):
+    """Un réseau qui pose ses règles après le départ du pod lui refuse d’abord la base."""
+    avant = etat(pleine)
+    pleine.arreter()
+    minuteur = threading.Timer(3, pleine.demarrer)
+    minuteur.start()
+    fait = pleine.script(nom, SAUVEGARDE="")
+    minuteur.join()
+    pleine.attendre()
+    assert fait.returncode == 0, fait.stderr
+    assert etat(pleine) == avant
+
+
+@pytest.mark.parametrize("nom", ["sauvegarder.sh", "restaurer.sh"])
+def test_une_base_qui_ne_repond_jamais_se_dit_et_rien_ne_change(pleine, nom):
+    avant, faites = etat(pleine), pleine.sauvegardes()
+    pleine.arreter()
+    fait = pleine.script(nom, SAUVEGARDE="", ATTENTE_S="2")
+    pleine.demarrer()
+    pleine.attendre()
+    assert fait.returncode == 1
+    assert "abandonnée : Postgres ne répond pas" in fait.stderr
+    assert (etat(pleine), pleine.sauvegardes()) == (avant, faites)

@@ -6,6 +6,14 @@ PGPASSWORD=$(cat "$PGPASSWORD_FICHIER")
 export PGPASSWORD
 renoncer() { echo "Restauration abandonnée : $1." >&2; exit 1; }
 sql() { psql --no-password --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --dbname postgres "$@"; }
+attendre() { # un pod peut démarrer avant que le réseau lui ouvre la base
+  reste=${ATTENTE_S:-60}
+  until pg_isready --quiet --timeout=2; do
+    [ "$reste" -gt 0 ] || renoncer "Postgres ne répond pas"
+    sleep 2
+    reste=$((reste - 2))
+  done
+}
 existe() { [ "$(sql --command "SELECT 1 FROM pg_database WHERE datname = '$1'")" = 1 ]; }
 
 cd "$SAUVEGARDES" || renoncer "le volume « $SAUVEGARDES » ne s’ouvre pas"
@@ -14,6 +22,7 @@ choix=${SAUVEGARDE:-$(ls -1d 20*Z 2> /dev/null | sort | tail -n 1)}
 [ -d "$choix" ] || renoncer "pas de sauvegarde « $choix » ; il y a : $(ls -1d 20*Z 2> /dev/null | tr '\n' ' ')"
 cd "$choix"
 sha256sum --check --quiet SHA256SUMS || renoncer "la sauvegarde « $choix » est abîmée, choisissez-en une autre"
+attendre
 marque=$(date -u +%Y%m%d%H%M%S)
 
 # Les rôles déjà là le restent, avec le mot de passe de leur Secret.

@@ -6,8 +6,17 @@ set -eu
 PGPASSWORD=$(cat "$PGPASSWORD_FICHIER")
 export PGPASSWORD
 renoncer() { echo "Sauvegarde abandonnée : $1. Les précédentes sont intactes." >&2; exit 1; }
+attendre() { # un pod peut démarrer avant que le réseau lui ouvre la base
+  reste=${ATTENTE_S:-60}
+  until pg_isready --quiet --timeout=2; do
+    [ "$reste" -gt 0 ] || renoncer "Postgres ne répond pas"
+    sleep 2
+    reste=$((reste - 2))
+  done
+}
 
 cd "$SAUVEGARDES" || renoncer "le volume « $SAUVEGARDES » ne s’ouvre pas"
+attendre
 rm -rf .en-cours
 mkdir .en-cours || renoncer "le volume « $SAUVEGARDES » n’est pas inscriptible par $(id -u)"
 cd .en-cours
