@@ -132,7 +132,7 @@ def derive(
             la page).
 
     Returns:
-        Une ligne par variable : ``variable``, ``psi``, ``derive`` (PSI au-dessus du seuil).
+        Une ligne par variable : ``variable``, ``psi``, ``derive`` (PSI au seuil ou au-dessus).
     """
     from evidently import Report
     from evidently.presets import DataDriftPreset
@@ -147,7 +147,7 @@ def derive(
     mesures = [m for m in vue.dict()["metrics"] if "column" in m["config"]]
     lignes = [(m["config"]["column"], float(m["value"])) for m in mesures]
     table = pd.DataFrame(lignes, columns=["variable", "psi"])
-    return table.assign(derive=table["psi"] > seuil)
+    return table.assign(derive=table["psi"] >= seuil)
 
 
 def _publier(vue, nom: str) -> None:

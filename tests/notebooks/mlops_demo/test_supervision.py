@@ -66,6 +66,8 @@ def test_la_derive_trouve_la_variable_deplacee_et_elle_seule(annee, tmp_path):
     assert table.set_index("variable")["psi"]["origin"] == pytest.approx(psi)
     assert rapport.stat().st_size > 1_000_000, "le rapport complet est bien écrit"
     assert supervision.part_derive(a, b) == 0
+    au_seuil = supervision.derive(a, b, seuil=table["psi"].min())
+    assert au_seuil.loc[au_seuil["psi"].idxmin(), "derive"], "le seuil lui-même est une dérive"
 
 
 def test_la_part_en_derive_est_celle_que_publie_evidently(annee):
