@@ -250,6 +250,7 @@ def test_une_demande_relivree_n_est_ecrite_qu_une_fois(ailleurs, lancer_service,
     (service.tampon / "relivree.lignes").write_bytes(copie)
     service.attendre_la_livraison()
     assert ailleurs.verifier(reponses) == 5
+    assert list(service.tampon.glob("*.ecarte")) == [], "ce qui est déjà livré n’est pas refusé"
 
 
 HORLOGE = """
@@ -311,6 +312,25 @@ def test_une_campagne_jamais_creee_se_dit_et_ne_fait_rien_perdre(ailleurs, lance
     # Alors tout est livré, dans la bonne campagne
     assert ailleurs.verifier(reponses) == 3
     assert set(base.lire("SELECT campagne_id FROM predictions")["campagne_id"]) == {campagne}
+
+
+def test_ce_qu_une_campagne_a_laisse_lui_revient(ailleurs, lancer_service, vols):
+    # Étant donné un service tué sans base, qui laisse une demande de sa campagne
+    avant, apres = (simulation.ouvrir_campagne(nom) for nom in ("avant", "après"))
+    service = lancer_service(MLOPS_CAMPAGNE=str(avant))
+    reponses = [service.predire(vols[:1])[1]]
+    service.attendre_la_livraison()
+    ailleurs.tuer()
+    reponses.append(service.predire(vols[1:2])[1])
+    service.tuer()
+    # Quand le suivant sert une autre campagne
+    service.env["MLOPS_CAMPAGNE"] = str(apres)
+    ailleurs.lancer()
+    service.lancer()
+    service.attendre_la_livraison()
+    # Alors la demande va à la campagne qui l’a vue
+    assert ailleurs.verifier(reponses) == 2
+    assert set(base.lire("SELECT campagne_id FROM predictions")["campagne_id"]) == {avant}
 
 
 def test_hors_de_la_demonstration_les_predictions_ont_leur_campagne(ailleurs, lancer_service, vols):
