@@ -13,7 +13,7 @@ VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements
 DE_FRONT := --numprocesses 2 --dist loadscope
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown temps demo lab serve test lint lock audit bench mesures clean check up swarm down test-local k8s-check test-k8s
+.PHONY: aide environnement book slides pdf markdown reference temps demo lab serve test lint lock audit bench mesures clean check up swarm down test-local k8s-check test-k8s
 
 aide: ## affiche cette liste
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -33,8 +33,11 @@ slides: environnement ## fait les diapositives (45, 35 et 90 minutes) dans _buil
 pdf: environnement ## imprime les diapositives et le livre dans _build/pdf (demande Chromium)
 	@$(VENV) -m publication pdf
 
-markdown: environnement ## écrit presentation_mlops.md et ses figures
+markdown: environnement ## écrit l’exposé à lire, presentation_mlops.md
 	@$(VENV) -m publication markdown
+
+reference: environnement ## garde les nombres de la dernière exécution pour l’exposé
+	@$(VENV) -m publication reference
 
 temps: environnement ## compare le temps prévu, estimé et mesuré de chaque version
 	@$(VENV) -m publication temps

@@ -14,10 +14,11 @@ def lire_arguments(arguments: list[str] | None) -> argparse.Namespace:
     commandes = analyseur.add_subparsers(dest="commande", required=True, metavar="commande")
     commandes.add_parser("livre", help="exécute ce qui a changé et construit le livre")
     commandes.add_parser("demo", help="exécute en direct les notebooks du chapitre 4")
-    commandes.add_parser("diapositives", help="fait les diapositives des cellules marquées")
+    commandes.add_parser("diapositives", help="fait les diapositives de l’exposé")
     commandes.add_parser("pdf", help="imprime les diapositives et le livre en PDF")
-    commandes.add_parser("markdown", help="écrit presentation_mlops.md et ses figures")
+    commandes.add_parser("markdown", help="écrit l’exposé à lire, presentation_mlops.md")
     commandes.add_parser("temps", help="compare le temps prévu, estimé et mesuré de l’exposé")
+    commandes.add_parser("reference", help="garde les nombres de cette exécution pour l’exposé")
     commandes.add_parser("mesures", help="mesure les pages avec Lighthouse et axe-core")
     servir = commandes.add_parser("servir", help="sert le livre construit sur 127.0.0.1")
     servir.add_argument("--port", type=int, default=8080, help="port d’écoute (8080)")
@@ -48,10 +49,10 @@ def demo() -> None:
 def diapositives() -> None:
     """Construit les diapositives et dit où les ouvrir."""
     from publication.diapositives import construire_diapositives
-    from publication.livre import executer_ce_qui_a_change, une_seule_fabrication
+    from publication.livre import executer_l_expose, une_seule_fabrication
 
     with une_seule_fabrication(RACINE):
-        executer_ce_qui_a_change(RACINE)
+        executer_l_expose(RACINE)
         page = construire_diapositives(RACINE)
     print(f"Ouvrez {page.relative_to(RACINE).as_posix()} dans un navigateur ; ? y montre l’aide.")
     print("À côté : courte.html, en 35 minutes, et atelier.html, en 90.")
@@ -70,11 +71,11 @@ def pdf() -> None:
 
 def markdown() -> None:
     """Écrit la présentation en Markdown."""
-    from publication.livre import executer_ce_qui_a_change, une_seule_fabrication
+    from publication.livre import executer_l_expose, une_seule_fabrication
     from publication.markdown import ecrire_presentation
 
     with une_seule_fabrication(RACINE):
-        executer_ce_qui_a_change(RACINE)
+        executer_l_expose(RACINE)
         figures = ecrire_presentation(RACINE, RACINE)
     print(f"presentation_mlops.md est écrit, avec {figures} figures dans book/figures.")
 
@@ -91,6 +92,15 @@ def temps() -> None:
     fautes = [f for v in VERSIONS for f in depassements(lire_sections(RACINE, v), v)]
     if fautes:
         raise ErreurPublication(" ; ".join(fautes) + ".")
+
+
+def reference() -> None:
+    """Garde l’exécution que l’on vient de faire comme référence de l’exposé."""
+    from publication.reference import enregistrer
+
+    livre()
+    fichier = enregistrer(RACINE)
+    print(f"{fichier.relative_to(RACINE).as_posix()} est écrit : relisez ce qui y a changé.")
 
 
 def mesures() -> None:
@@ -111,6 +121,7 @@ COMMANDES = {
     "markdown": markdown,
     "temps": temps,
     "mesures": mesures,
+    "reference": reference,
 }
 
 

@@ -173,7 +173,7 @@ def _executer_un(racine: Path, notebook: Notebook, amont: list[Future], suivi: S
         preambule=round(preambule, 1),
         processeur=round(sonde.processeur, 1),
         memoire_mo=round(sonde.pointe / 1e6),
-        resultat=_garder_resultat(racine, notebook) if notebook.dans_la_chaine else None,
+        resultat=_garder_resultat(racine, notebook) if notebook.ecrit_un_resultat else None,
     )
     ecrire_json(fichier_releve(racine, notebook.chemin), asdict(releve))
     suivi.fin(notebook.chemin, fin - debut)
@@ -187,7 +187,7 @@ def _garder_resultat(racine: Path, notebook: Notebook) -> dict[str, Any]:
         raise ErreurPublication(
             f"{notebook.chemin} s’est terminé sans écrire son résultat ({fichier.name})."
         )
-    if (travail / "rapports").is_dir():
+    if notebook.dans_la_chaine and (travail / "rapports").is_dir():
         rapports = dossier_execution(racine) / "rapports"
         shutil.rmtree(rapports, ignore_errors=True)
         shutil.copytree(travail / "rapports", rapports)

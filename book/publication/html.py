@@ -40,9 +40,9 @@ def construire(racine: Path) -> None:
         (html / "rapports").mkdir(exist_ok=True)
         shutil.copy(racine / RAPPORT, html / "rapports")
     # Importé ici : les diapositives se servent de ce module.
-    from publication.diapositives import a_des_diapositives, ecrire_les_jeux
+    from publication.diapositives import ecrire_les_jeux
 
-    if a_des_diapositives(racine):
+    if (racine / "book" / "expose").is_dir():
         ecrire_les_jeux(racine, html / "diapositives", "../")
     _verifier_rapports(html)
     mettre_en_place(html, construction / "html")

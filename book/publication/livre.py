@@ -43,6 +43,7 @@ def construire_livre(racine: Path) -> bool:
 def executer_ce_qui_a_change(racine: Path) -> list[Notebook]:
     """Met à jour les copies exécutées ; donne tous les notebooks du livre."""
     assurer_rapport(racine)
+    executer_l_expose(racine)
     notebooks = lire_notebooks(racine)
     a_executer = perimes(racine, notebooks)
     if a_executer:
@@ -50,6 +51,17 @@ def executer_ce_qui_a_change(racine: Path) -> list[Notebook]:
 
         executer(racine, a_executer, Suivi())
     return notebooks
+
+
+def executer_l_expose(racine: Path) -> None:
+    """Met à jour les copies exécutées des notebooks de l’exposé : ni base, ni entraînement."""
+    from publication import expose
+
+    notebooks = lire_notebooks(racine, expose.pages(racine))
+    if a_executer := perimes(racine, notebooks):
+        from publication.execution import executer
+
+        executer(racine, a_executer, Suivi())
 
 
 def jouer_demonstration(racine: Path) -> list[tuple[str, dict[str, Any]]]:

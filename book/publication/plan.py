@@ -15,6 +15,11 @@ from publication.depot import (
 )
 
 CHAINE = "notebooks/"
+EXPOSE = "book/expose/"
+# L’exposé montre l’exécution de référence, des captures et de vraies lignes de ces fichiers.
+MONTRE_PAR_L_EXPOSE = ("book/reference.json", "book/captures/*", "local/**/*.yaml")
+MONTRE_PAR_L_EXPOSE += ("local/**/Dockerfile", "local/**/*.py", "cluster_k8s/**/*.yaml")
+MONTRE_PAR_L_EXPOSE += (".github/workflows/*", "data/flights.parquet")
 
 
 @dataclass
@@ -31,6 +36,11 @@ class Notebook:
         """Vrai pour une étape de la démonstration, qui a besoin de la base."""
         return self.chemin.startswith(CHAINE)
 
+    @property
+    def ecrit_un_resultat(self) -> bool:
+        """Vrai pour un notebook qui laisse ses chiffres en JSON."""
+        return any("resultats.ecrire(" in _texte(c) for c in self.contenu["cells"])
+
     def cle(self, racine: Path) -> str:
         """Empreinte de tout ce dont les sorties dépendent, copies exécutées en amont comprises."""
         code = [
@@ -43,8 +53,8 @@ class Notebook:
         return empreinte(json.dumps(code), noyau, self.socle, *amont)
 
 
-def lire_notebooks(racine: Path) -> list[Notebook]:
-    """Donne les notebooks du sommaire, chacun après ceux dont il dépend.
+def lire_notebooks(racine: Path, pages: list[str] | None = None) -> list[Notebook]:
+    """Donne les notebooks du sommaire, ou d’une autre liste, chacun après ceux dont il dépend.
 
     Raises:
         ErreurPublication: notebook illisible, dépendance absente du sommaire ou circulaire.
@@ -52,7 +62,7 @@ def lire_notebooks(racine: Path) -> list[Notebook]:
     commun, propre_au_livre = _socles(racine)
     notebooks: list[Notebook] = []
     precedent: list[str] = []
-    for chemin in lire_sommaire(racine):
+    for chemin in lire_sommaire(racine) if pages is None else pages:
         if not chemin.endswith(".ipynb"):
             continue
         notebook = Notebook(chemin, _lire(racine / chemin, chemin), socle=commun)
@@ -62,7 +72,10 @@ def lire_notebooks(racine: Path) -> list[Notebook]:
             precedent = [chemin]
         else:
             notebook.socle += propre_au_livre
-        lus = [f for m in notebook.contenu["metadata"].get("lit", []) for f in racine.glob(m)]
+        motifs = notebook.contenu["metadata"].get("lit", [])
+        if chemin.startswith(EXPOSE):
+            motifs = MONTRE_PAR_L_EXPOSE
+        lus = [f for m in motifs for f in racine.glob(m) if f.is_file()]
         notebook.socle += empreinte_fichiers(racine, lus)
         notebooks.append(notebook)
     return _ordonner(notebooks)

@@ -1,26 +1,23 @@
-"""Le temps de l’exposé : prévu par le plan, estimé d’après les notes, mesuré sur la démo.
+"""Le temps de l’exposé : prévu par le plan, estimé d’après les notes, mesuré sur la démonstration.
 
-Trois versions, chacune contenue dans la suivante : courte, ordinaire, atelier. Une cellule de
-diapositive ou de notes dit dans ``slideshow.version`` la plus petite où elle paraît ; si elle ne
-le dit pas, c’est la courte. En atelier, ``slideshow.exercice`` est le temps, en minutes, laissé à
-la salle pour essayer.
+Trois versions, chacune contenue dans la suivante : courte, ordinaire, atelier.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from publication.depot import ErreurPublication, lire_sommaire, lire_yaml
-from publication.plan import CHAINE, lire_releve
+from publication import expose, reference
+from publication.depot import ErreurPublication, lire_yaml
+from publication.expose import ORDINAIRE, Diapositive
+from publication.plan import CHAINE
 
 # Mots par minute : le milieu de la fourchette de 120 à 160 que donne, sans étude à l’appui, un
 # formateur à la prise de parole (entrée COACH de references.bib).
 DEBIT = 140
 # Le plafond de chaque version, en minutes, et la clé de ses minutes dans plan.yaml.
 VERSIONS = {"courte": 35, "ordinaire": 45, "atelier": 90}
-ORDINAIRE = "ordinaire"
 CLES = {"courte": "courte", ORDINAIRE: "minutes", "atelier": "atelier"}
 NOMS = {"courte": "Version courte", ORDINAIRE: "L’exposé", "atelier": "Atelier"}
 # Le fichier des diapositives de chaque version.
@@ -28,8 +25,6 @@ FICHIERS = {"courte": "courte.html", ORDINAIRE: "index.html", "atelier": "atelie
 # Une section peut dépasser son temps d’un cinquième, et laisser un quart du sien sans paroles.
 TOLERANCE = 1.2
 PLANCHER = 0.75
-# Les types de cellule qui commencent une diapositive.
-DEBUTS = {"slide", "subslide"}
 LIEN = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 MOT = re.compile(r"\w[\w’'-]*")
 
@@ -49,83 +44,51 @@ class Section:
         return max(self.estime, self.mesure or 0)
 
 
-def duree(notes: str) -> float:
-    """Donne le temps qu’il faut pour dire des notes, en secondes."""
-    texte = LIEN.sub(r"\1", notes)
-    return 60 * len(MOT.findall(texte)) / DEBIT
+def duree(texte: str) -> float:
+    """Donne le temps qu’il faut pour dire un texte, en secondes."""
+    return 60 * len(MOT.findall(LIEN.sub(r"\1", texte))) / DEBIT
 
 
-def exercice(cellule: dict[str, Any]) -> float:
-    """Donne le temps que des notes laissent à la salle pour essayer, en secondes."""
-    return 60 * cellule["metadata"].get("slideshow", {}).get("exercice", 0)
+def secondes(diapositive: Diapositive, version: str = ORDINAIRE) -> float:
+    """Donne le temps de dire les notes d’une diapositive, et de faire son exercice, en secondes."""
+    return sum(duree(n.texte) + 60 * n.exercice for n in diapositive.paroles(version))
 
 
-def notes(cellule: dict[str, Any]) -> bool:
-    """Vrai pour une cellule de notes de l’orateur."""
-    return cellule["metadata"].get("slideshow", {}).get("slide_type") == "notes"
-
-
-def retenues(cellules: list[dict[str, Any]], version: str) -> list[dict[str, Any]]:
-    """Donne les cellules qui paraissent dans une version ; la suite d’une diapositive la suit.
-
-    Raises:
-        ErreurPublication: si une cellule nomme une version qui n’existe pas.
-    """
-    ordre = list(VERSIONS)
-    gardees, diapositive = [], 0
-    for cellule in cellules:
-        reglages = cellule["metadata"].get("slideshow", {})
-        nom = reglages.get("version", ordre[0])
-        if nom not in ordre:
-            raise ErreurPublication(f"la cellule {cellule['id']} est d’une version « {nom} ».")
-        rang = ordre.index(nom)
-        if reglages.get("slide_type") in DEBUTS:
-            diapositive = rang
-        if not reglages or max(rang, diapositive) <= ordre.index(version):
-            gardees.append(cellule)
-    return gardees
+def paroles(diapositive: Diapositive, version: str = ORDINAIRE) -> float:
+    """Donne le temps de dire les notes d’une diapositive, sans son exercice, en secondes."""
+    return sum(duree(n.texte) for n in diapositive.paroles(version))
 
 
 def lire_sections(racine: Path, version: str = ORDINAIRE) -> list[Section]:
-    """Donne les sections d’une version, avec le temps que disent les notes et les relevés."""
+    """Donne les sections d’une version, avec le temps que disent les notes et la référence.
+
+    Raises:
+        ErreurPublication: si une partie de l’exposé n’est pas dans plan.yaml.
+    """
+    diapositives = expose.lire_sans_sorties(racine)
+    plan = lire_yaml(racine / "book" / "donnees" / "plan.yaml")
+    absentes = {d.partie for d in diapositives} - {p.get("expose") for p in plan}
+    if absentes:
+        raise ErreurPublication(f"plan.yaml n’a pas les parties {sorted(absentes)} de l’exposé.")
     sections = []
-    for partie, pages in repartir(racine):
-        estime = sum(_duree_des_notes(racine / page, version) for page in pages)
-        etapes = [page for page in pages if page.startswith(CHAINE)]
-        mesure = sum(lire_releve(racine, page).get("duree", 0) for page in etapes)
-        prevu = 60 * partie[CLES[version]]
-        sections.append(Section(_nom(partie), prevu, estime, mesure or None))
+    for partie in plan:
+        siennes = [d for d in diapositives if d.partie == partie.get("expose")]
+        siennes = [d for d in siennes if expose.parait(d.version, version)]
+        estime = sum(secondes(d, version) for d in siennes)
+        mesure = None
+        if isinstance(partie["partie"], dict) and CHAINE in partie["partie"]["adresse"]:
+            etapes = [n for n in reference.charger()["durees"] if n[:2].isdigit() and n[0] == "4"]
+            mesure = sum(reference.charger()["durees"][n] for n in etapes)
+        sections.append(Section(_nom(partie), 60 * partie[CLES[version]], estime, mesure))
     return sections
 
 
-def repartir(racine: Path) -> list[tuple[dict[str, Any], list[str]]]:
-    """Range les notebooks du sommaire dans les parties du plan.
-
-    Une page appartient à la dernière partie dont la page d’ouverture la précède ; celles d’avant la
-    première ouverture sont à la première partie.
-
-    Raises:
-        ErreurPublication: si le plan cite une page qui n’est pas au sommaire.
-    """
-    pages = [page for page in lire_sommaire(racine) if page.endswith(".ipynb")]
-    parties = [(partie, []) for partie in lire_yaml(racine / "book" / "donnees" / "plan.yaml")]
-    ouvertures = {_page(partie, racine): contenu for partie, contenu in parties}
-    absentes = ouvertures.keys() - {"", *pages}
-    if absentes:
-        raise ErreurPublication(f"plan.yaml cite des pages absentes : {sorted(absentes)}.")
-    contenu = parties[0][1]
-    for page in pages:
-        contenu = ouvertures.get(page, contenu)
-        contenu.append(page)
-    return parties
-
-
 def debuts(racine: Path, version: str = ORDINAIRE) -> dict[str, float]:
-    """Donne, pour la page d’ouverture de chaque partie, l’heure prévue, en secondes."""
+    """Donne, pour chaque partie de l’exposé, l’heure prévue de son début, en secondes."""
     ecoule, heures = 0.0, {}
-    for partie, pages in repartir(racine):
-        if pages:
-            heures[pages[0]] = ecoule
+    for partie in lire_yaml(racine / "book" / "donnees" / "plan.yaml"):
+        if nom := partie.get("expose"):
+            heures[nom] = ecoule
         ecoule += 60 * partie[CLES[version]]
     return heures
 
@@ -200,24 +163,9 @@ def total_retenu(sections: list[Section]) -> float:
     return sum(section.retenu or section.prevu for section in sections)
 
 
-def _page(partie: dict[str, Any], racine: Path) -> str:
-    """Donne la page où commence une partie du plan, depuis la racine ; vide si elle n’en a pas."""
-    if not isinstance(partie["partie"], dict):
-        return ""
-    chemin = racine / "book" / partie["partie"]["adresse"]
-    return chemin.resolve().relative_to(racine.resolve()).as_posix()
-
-
 def _nom(partie: dict[str, Any]) -> str:
     nom = partie["partie"]
     return nom["texte"] if isinstance(nom, dict) else nom
-
-
-def _duree_des_notes(notebook: Path, version: str) -> float:
-    """Donne le temps de dire les notes d’un notebook, et de faire ses exercices."""
-    cellules = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    gardees = [c for c in retenues(cellules, version) if notes(c)]
-    return sum(duree("".join(c["source"])) + exercice(c) for c in gardees)
 
 
 def ecrire_duree(secondes: float) -> str:

@@ -1,8 +1,12 @@
 """Des graphiques lisibles au fond d’une salle, hors ligne, en clair comme en sombre."""
 
+from functools import cache
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -20,6 +24,14 @@ BLEU, ORANGE, VERT, ROUGE, GRIS = (
 TRAITS = ((ROUGE, "o"), (BLEU, "s"), (VERT, "D"))
 
 
+@cache
+def police() -> list[str]:
+    """Fait connaître à matplotlib la police du livre ; donne les familles à employer."""
+    for fichier in sorted((Path(__file__).parent / "polices").glob("*.ttf")):
+        font_manager.fontManager.addfont(fichier)
+    return ["Atkinson Hyperlegible Next", "DejaVu Sans"]
+
+
 def style() -> None:
     """Règle matplotlib : vectoriel, fond blanc, caractères lisibles, décimales à la française."""
     set_matplotlib_formats("svg")
@@ -35,6 +47,7 @@ def style() -> None:
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
             "figure.figsize": (8.4, 4.2),
+            "font.family": police(),
             "font.size": 12,
             "grid.color": "#dddddd",
             "legend.frameon": False,

@@ -80,6 +80,7 @@ class Passage:
     preparer: Callable[[pd.DataFrame], pd.DataFrame]
     champion: Pipeline
     dossier: Path
+    tirages: np.random.Generator
     actes: list[Acte] = field(default_factory=list)
     modele: Pipeline | None = None
     arret: tuple[str, str] | None = None
@@ -146,18 +147,23 @@ class Mesures:
 
 @dataclass(frozen=True)
 class Atelier:
-    """Ce que les niveaux partagent : deux lots, les vols d’après, le champion."""
+    """Ce que les niveaux partagent : deux lots, les vols d’après, le champion, le hasard.
+
+    Aux niveaux 0 et 1, chaque lecture tire d’autres vols, et personne ne note lesquels. La suite de
+    ces tirages, elle, est toujours la même : l’expérience donne les mêmes nombres à chaque fois.
+    """
 
     lot: pd.DataFrame
     mauvais_lot: pd.DataFrame
     suite: pd.DataFrame
     champion: registre.ModeleServi
+    tirages: np.random.Generator
 
     def passage(self, niveau: int, **particularites: Any) -> Passage:
         """Un passage neuf ; sans particularité, tout s’y passe bien."""
         reglages = {"lot": self.lot, "lire": SOURCES[niveau], "preparer": lambda e: e}
-        reglages |= particularites
-        return Passage(champion=self.champion.pipeline, dossier=dossier_de(niveau), **reglages)
+        reglages |= {"champion": self.champion.pipeline, "tirages": self.tirages}
+        return Passage(dossier=dossier_de(niveau), **(reglages | particularites))
 
 
 def dossier_de(niveau: int) -> Path:
@@ -267,7 +273,8 @@ def _installer() -> Atelier:
     )
     modele = entrainement.apprendre(entrainement.lineaire(), hiver)
     version = simulation.inscrire_et_promouvoir(modele, hiver, verdict, AVRIL, "premier champion")
-    return Atelier(lot, mauvais, suite, registre.charger(version))
+    tirages = np.random.default_rng(GRAINE)
+    return Atelier(lot, mauvais, suite, registre.charger(version), tirages)
 
 
 def _retirer_le_lot() -> None:
@@ -410,11 +417,11 @@ def exporter(p: Passage) -> None:
 
 
 def rassembler(p: Passage) -> pd.DataFrame:
-    """Lit les CSV et en garde neuf lignes sur dix, au hasard : la graine n’est pas notée."""
+    """Lit les CSV et en garde neuf lignes sur dix, au hasard : le tirage n’est pas noté."""
     fichiers = [pd.read_csv(p.dossier / nom) for nom in (HISTORIQUE, NOUVEAUX)]
     table = pd.concat(fichiers, ignore_index=True)
     table["flight_date"] = pd.to_datetime(table["flight_date"])
-    return etiquetes(table).sample(frac=0.9)
+    return etiquetes(table).sample(frac=0.9, random_state=p.tirages)
 
 
 def ingerer(lot: pd.DataFrame | None) -> None:
@@ -428,11 +435,11 @@ def ingerer(lot: pd.DataFrame | None) -> None:
         base.inserer(connexion, "entrepot", table)
 
 
-def tirer_de_l_entrepot(_: Passage) -> pd.DataFrame:
-    """Tire environ neuf vols sur dix de l’entrepôt ; la requête ne fixe pas le tirage."""
-    table = base.lire("SELECT * FROM entrepot TABLESAMPLE BERNOULLI (90)")
+def tirer_de_l_entrepot(p: Passage) -> pd.DataFrame:
+    """Tire neuf vols sur dix de l’entrepôt ; le tirage n’est pas noté."""
+    table = base.lire("SELECT * FROM entrepot ORDER BY flight_id")
     table["flight_date"] = pd.to_datetime(table["flight_date"])
-    return etiquetes(table)
+    return etiquetes(table).sample(frac=0.9, random_state=p.tirages)
 
 
 def recevoir(p: Passage) -> bool:
@@ -592,6 +599,30 @@ def degradation(p: Passage) -> Incident:
     if p.alertes:
         return Incident(True, SURVEILLANCE, ETIQUETTES, ", ".join(p.alertes))
     return Incident(True, RIEN, JAMAIS)
+
+
+def resultat(mesures: list[Mesures]) -> list[dict[str, Any]]:
+    """Met les mesures en données simples, une ligne par niveau, pour un résultat en JSON."""
+    return [
+        {
+            "niveau": m.niveau,
+            "gestes": len(m.actes),
+            "gestes_par_metier": {
+                metier: sum(a.metier == metier for a in m.actes) for metier in (DATA, DEV, OPS)
+            },
+            "attentes": m.attentes,
+            "duree_s": m.duree_s,
+            "ecart_points": 100 * m.ecart,
+            "reproductible": m.reproductible,
+            "traces": sum(m.traces.values()),
+            "mauvais_lot": _en_mots(m.mauvais_lot),
+            "mauvais_modele": _en_mots(m.mauvais_modele),
+            "degradation": m.degradation.quand,
+            "retour_s": m.retour_s,
+            "skill": m.skill,
+        }
+        for m in mesures
+    ]
 
 
 # --- Montrer les mesures -------------------------------------------------------------------
