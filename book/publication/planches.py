@@ -143,7 +143,11 @@ def principe(numero: int) -> Planche:
     from publication.schemas import schema
 
     reglages = lire_yaml(RACINE / "book" / "donnees" / "principes.yaml")[numero - 1]["expose"]
-    lignes = [f"**Chez nous.** {reglages['chez_nous']}", f"**Outils.** {reglages['outils']}"]
+    lignes = [
+        f"**Chez nous.** {reglages['chez_nous']}",
+        f"**Outils libres.** {', '.join(reglages['libres'])}",
+        f"**Nuages.** {', '.join(reglages['nuages'])}",
+    ]
     return cote_a_cote(figure(schema(f"principe_{numero}")), texte("\n\n".join(lignes)), (3, 2))
 
 

@@ -29,7 +29,7 @@ def police() -> list[str]:
     """Fait connaître à matplotlib la police du livre ; donne les familles à employer."""
     for fichier in sorted((Path(__file__).parent / "polices").glob("*.ttf")):
         font_manager.fontManager.addfont(fichier)
-    return ["Atkinson Hyperlegible Next", "DejaVu Sans"]
+    return ["Figtree", "DejaVu Sans"]
 
 
 def style() -> None:
