@@ -30,7 +30,7 @@ TRAIT = re.compile(r'stroke="(#\w+)"')
 FOND = re.compile(r'fill="(#\w+)"')
 # Les diapositives s’impriment sans reveal.js : une section par page, rien à attendre d’un script.
 DIAPOSITIVES = """
-@page { size: 1920px 1080px; margin: 0; }
+@page { size: 1280px 720px; margin: 0; }
 /* Une ligature ne se retrouverait pas en cherchant le mot. */
 * { -webkit-print-color-adjust: exact; font-variant-ligatures: none; }
 body { margin: 0; counter-reset: page-du-jeu; }
@@ -44,9 +44,9 @@ aside.notes { display: none; }
 .reveal section:last-child > section:last-child { break-after: auto; }
 .reveal section section::after {
   position: absolute;
-  right: 72px;
-  bottom: 12px;
-  font-size: 24px;
+  right: 48px;
+  bottom: 10px;
+  font-size: 16px;
   content: counter(page-du-jeu);
 }
 """
