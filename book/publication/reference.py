@@ -149,6 +149,10 @@ def valeur(nom: str, reference: dict[str, Any] | None = None) -> str:
     """
     valeur_brute = brute(nom, reference)
     forme = valeurs()[nom]["format"]
+    if forme == "version":
+        # Le registre ne repart pas de 1 : l’exposé compte depuis la première version de l’année.
+        premiere = (reference or charger())["resultats"]["42_entrainement"]["version"]
+        return str(valeur_brute - premiere + 1)
     if forme not in FORMATS:
         raise ErreurPublication(f"la valeur « {nom} » a une forme inconnue : « {forme} ».")
     return FORMATS[forme](valeur_brute)
