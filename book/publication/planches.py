@@ -148,7 +148,8 @@ def principe(numero: int) -> Planche:
         f"**Outils libres.** {', '.join(reglages['libres'])}",
         f"**Nuages.** {', '.join(reglages['nuages'])}",
     ]
-    return cote_a_cote(figure(schema(f"principe_{numero}")), texte("\n\n".join(lignes)), (3, 2))
+    droite = Planche(texte("\n\n".join(lignes)).donnees | {"classe": "principe"})
+    return cote_a_cote(figure(schema(f"principe_{numero}")), droite, (3, 2))
 
 
 def cote_a_cote(gauche: Planche, droite: Planche, parts: tuple[int, int] = (1, 1)) -> Planche:
@@ -221,7 +222,8 @@ def html(planche: dict[str, Any], incorporer: bool = False) -> str:
     if genre == "code":
         code, fichier = escape(planche["code"], quote=False), escape(planche["fichier"])
         return f'<figure class="code"><figcaption>{fichier}</figcaption><pre>{code}</pre></figure>'
-    return f'<div class="texte">{mistune.html(planche["texte"])}</div>'
+    classes = " ".join(filter(None, ["texte", planche.get("classe")]))
+    return f'<div class="{classes}">{mistune.html(planche["texte"])}</div>'
 
 
 def _incorporer(octets: bytes, genre: str) -> str:
