@@ -356,7 +356,7 @@ def niveau_2(p: Passage) -> None:
 
 
 def niveau_3(p: Passage) -> None:
-    """Le gate juge, l’alias bascule, le journal note ; quelqu’un décide encore du moment."""
+    """Le gate juge, l’alias bascule ; quelqu’un décide encore du moment."""
     if not recevoir(p):
         return
     p.agir(DATA, "décider de réentraîner")
