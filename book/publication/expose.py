@@ -5,7 +5,8 @@ Une diapositive est une suite de cellules. ``slideshow.slide_type`` dit le rôle
 - ``slide`` (l’ouverture d’une partie) ou ``subslide`` : le titre, donc le message ;
 - ``-`` ou ``fragment`` : ce qu’elle montre, une planche (cellule de code) ou un texte court ;
 - ``notes`` : ce que dit l’orateur ; ``slideshow.exercice`` y ajoute des minutes d’essai ;
-- ``skip``, étiquetée ``texte`` : le paragraphe de ``presentation_mlops.md``, et ses sources.
+- ``skip``, étiquetée ``texte`` : le paragraphe de ``presentation_mlops.md``, et ses sources ;
+- ``skip``, étiquetée ``document`` : une planche qui n’est que dans ``presentation_mlops.md``.
 
 ``slideshow.version`` dit la plus petite version où une diapositive ou des notes paraissent :
 ``courte`` (si elle ne dit rien), ``ordinaire`` ou ``atelier``. ``slideshow.genre`` règle la mise en
@@ -43,7 +44,11 @@ class Notes:
 
 @dataclass
 class Diapositive:
-    """Une diapositive ; ``contenu`` est une suite de planches, avec « paraît à la demande »."""
+    """Une diapositive.
+
+    ``contenu`` est une suite de planches, avec « paraît à la demande » ; ``document``, celles que
+    seul le document Markdown montre.
+    """
 
     id: str
     partie: str
@@ -52,6 +57,7 @@ class Diapositive:
     version: str
     ouvre: bool
     contenu: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
+    document: list[dict[str, Any]] = field(default_factory=list)
     notes: list[Notes] = field(default_factory=list)
     texte: str = ""
     sources: list[str] = field(default_factory=list)
@@ -113,7 +119,10 @@ def _lire_une_partie(page: str, cellules: list[dict[str, Any]]) -> list[Diaposit
         try:
             if genre in DEBUTS:
                 lues.append(_ouvrir(partie, cellule["id"], source, reglages))
-            elif genre in {"-", "fragment", "notes"} or _est_le_texte(cellule):
+            elif genre in {"-", "fragment", "notes"} or _etiquettes(cellule) & {
+                "texte",
+                "document",
+            }:
                 if not lues:
                     raise ErreurPublication("elle précède la première diapositive.")
                 _ajouter(lues[-1], genre, cellule, source, reglages)
@@ -149,7 +158,7 @@ def _ajouter(
         version = reglages.get("version", VERSIONS[0])
         notes = Notes(version, _soigner(source), reglages.get("exercice", 0))
         diapositive.notes.append(notes)
-    elif _est_le_texte(cellule):
+    elif "texte" in _etiquettes(cellule):
         if trouvees := SOURCES.search(source):
             diapositive.sources = [s.strip() for s in trouvees[1].split(",")]
         diapositive.texte = _soigner(SOURCES.sub("", source).strip())
@@ -158,12 +167,15 @@ def _ajouter(
         diapositive.contenu.append((planche, genre == "fragment"))
     else:
         for sortie in cellule.get("outputs", []):
-            if planche := sortie.get("data", {}).get(MIME):
+            planche = sortie.get("data", {}).get(MIME)
+            if planche and "document" in _etiquettes(cellule):
+                diapositive.document.append(dict(planche))
+            elif planche:
                 diapositive.contenu.append((dict(planche), genre == "fragment"))
 
 
-def _est_le_texte(cellule: dict[str, Any]) -> bool:
-    return "texte" in cellule["metadata"].get("tags", [])
+def _etiquettes(cellule: dict[str, Any]) -> set[str]:
+    return set(cellule["metadata"].get("tags", []))
 
 
 def _soigner(texte: str) -> str:

@@ -82,7 +82,8 @@ def composer(racine: Path, diapositives: list[Diapositive]) -> str:
 
 def _section(d: Diapositive) -> str:
     """Écrit une diapositive : son titre, ce qu’elle montre, son paragraphe, ses sources."""
-    blocs = [f"{'##' if d.ouvre else '###'} {d.titre}", *map(markdown, d.planches), d.texte]
+    montre = map(markdown, [*d.planches, *d.document])
+    blocs = [f"{'##' if d.ouvre else '###'} {d.titre}", *montre, d.texte]
     if d.sources:
         cles = (
             f"[{reference(cle).court}]({reference(cle).adresse})"

@@ -60,7 +60,7 @@ def _une(d: Diapositive) -> Iterator[str]:
         yield f"son titre a {len(d.titre)} signes, {TITRE} au plus."
     if (nombre := compter(d.visible)) > MOTS:
         yield f"elle fait lire {nombre} mots, {MOTS} au plus."
-    for planche in d.planches:
+    for planche in [*d.planches, *d.document]:
         yield from _planche(planche)
     for cle in d.sources:
         if cle not in references():
