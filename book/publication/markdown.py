@@ -32,7 +32,7 @@ def ecrire_presentation(racine: Path, destination: Path) -> int:
     dessins = {
         f["nom"]: f["svg"]
         for d in diapositives
-        for p in d.planches
+        for p in (*d.planches, *d.document)
         for f in figures(p)
         if "svg" in f
     }
