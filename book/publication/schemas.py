@@ -87,7 +87,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from publication import anneaux, flux
+from publication import anneaux, carte, flux
 from publication.depot import RACINE, ErreurPublication, lire_yaml
 from publication.dessin import FAMILLES, HAUTEUR_MAX, LARGEUR, Icone, verifier
 from publication.typographie import insecables
@@ -130,7 +130,37 @@ def schema(nom: str, niveau: int | None = None) -> Schema:
     Raises:
         ErreurPublication: si le fichier est fautif ou si le dessin ne tient pas.
     """
-    return dessiner(nom, lire_yaml(SCHEMAS / f"{nom}.yaml"), niveau)
+    donnees = lire_yaml(SCHEMAS / f"{nom}.yaml")
+    if donnees["modele"] in {"carte", "affiche"}:
+        return _dessiner_la_carte(nom, donnees, niveau)
+    return dessiner(nom, donnees, niveau)
+
+
+def _dessiner_la_carte(nom: str, donnees: Mapping[str, Any], niveau: int | None) -> Schema:
+    """Dessine la carte des niveaux, ou l’affiche qui l’explique."""
+    try:
+        if donnees["modele"] == "affiche":
+            dessin = carte.affiche(donnees, lire_yaml(SCHEMAS / "carte.yaml"), icones())
+        elif niveau is None:
+            raise ErreurPublication("ce schéma grandit, il faut dire quel niveau montrer.")
+        else:
+            dessin = carte.disposer(donnees, icones(), niveau)
+    except ErreurPublication as erreur:
+        raise ErreurPublication(f"schéma « {nom} » : {erreur}") from erreur
+    prefixe = nom if niveau is None else f"{nom}-{niveau}"
+    titre, description = (
+        insecables(carte.au_niveau(donnees[cle], niveau or 0)).strip()
+        for cle in ("titre", "description")
+    )
+    gabarit = _gabarits().get_template(f"{donnees['modele']}.svg.j2")
+    svg = gabarit.render(
+        prefixe=prefixe,
+        titre=titre,
+        description=description,
+        police=carte.police_incorporee(),
+        **dessin,
+    )
+    return Schema(prefixe, titre, description, donnees["credit"], svg)
 
 
 def dessiner(nom: str, donnees: Mapping[str, Any], niveau: int | None = None) -> Schema:
@@ -179,5 +209,6 @@ def _gabarits() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    atelier.filters["coude"] = carte.coude
     atelier.filters["n"] = lambda nombre: f"{nombre:.1f}".removesuffix(".0")
     return atelier
