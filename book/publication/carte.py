@@ -7,6 +7,7 @@ dernier niveau où il se fait à la main. Une valeur écrite ``{0: …, 2: …}`
 """
 
 import base64
+import itertools
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -164,12 +165,12 @@ def _rangs(
 
 def _fleche(fleche: Mapping[str, Any], blocs: Mapping[str, Any], niveau: int) -> dict[str, Any]:
     points = [_point(p, blocs) for p in fleche["points"]]
-    for (xa, ya), (xb, yb) in zip(points, points[1:], strict=False):
+    for (xa, ya), (xb, yb) in itertools.pairwise(points):
         if abs(xa - xb) > 0.5 and abs(ya - yb) > 0.5:
             raise ErreurPublication(f"la flèche {fleche['points']} n’est pas d’équerre.")
     manuel = _manuel(fleche, niveau)
     (xa, ya), (xb, yb) = max(
-        zip(points, points[1:], strict=False),
+        itertools.pairwise(points),
         key=lambda s: abs(s[0][0] - s[1][0]) + abs(s[0][1] - s[1][1]),
     )
     return {
