@@ -187,6 +187,7 @@ def dessiner(nom: str, donnees: Mapping[str, Any], niveau: int | None = None) ->
             description=description,
             largeur=LARGEUR,
             familles=FAMILLES,
+            police=carte.police_incorporee(),
             **dessin,
         )
     )
