@@ -403,6 +403,28 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
     )
 
 
+def ml_test_score(r: dict[str, Any], repere: Axes) -> str:
+    """Les quatre sections du ML Test Score ; la plus basse fait la note."""
+    sections = r["3_principes"]["sections"]
+    noms, points = list(sections)[::-1], list(sections.values())[::-1]
+    note = min(points)
+    repere.barh(noms, [7] * len(noms), color="#edf1f5", height=0.62)
+    couleurs = [ROUGE if p == note else BLEU for p in points]
+    repere.barh(noms, points, color=couleurs, height=0.62)
+    for rang, p in enumerate(points):
+        repere.annotate(
+            nombre(p, 1), (p, rang), xytext=(-12, 0), textcoords="offset points", ha="right",
+            va="center", fontsize=26, weight="bold", color="white",
+        )  # fmt: skip
+    repere.set_xlim(0, 7.05)
+    repere.set_xticks([0, 7])
+    repere.set_xlabel("points, sur sept par section")
+    repere.tick_params(length=0, labelsize=19)
+    repere.spines[["left", "bottom"]].set_visible(False)
+    suite = ", ".join(f"{nom} {nombre(p, 1)}" for nom, p in sections.items())
+    return f"Notre ML Test Score, sur sept par section : {suite}. La plus basse fait la note."
+
+
 COURBES: dict[str, Callable[[dict[str, Any], Axes], str]] = {
     f.__name__: f
     for f in (
@@ -416,5 +438,6 @@ COURBES: dict[str, Callable[[dict[str, Any], Axes], str]] = {
         mauvais_lot_modele,
         candidats,
         frise,
+        ml_test_score,
     )
 }

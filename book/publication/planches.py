@@ -152,7 +152,9 @@ def principe(numero: int) -> Planche:
         f"**Nuages.** {', '.join(reglages['nuages'])}",
     ]
     droite = Planche(texte("\n\n".join(lignes)).donnees | {"classe": "principe"})
-    return cote_a_cote(figure(schema(f"principe_{numero}")), droite, (3, 2))
+    # Le principe 8 est une note : la nôtre, plutôt qu’un exemple.
+    gauche = courbe("ml_test_score", True) if numero == 8 else figure(schema(f"principe_{numero}"))
+    return cote_a_cote(gauche, droite, (3, 2))
 
 
 def cote_a_cote(gauche: Planche, droite: Planche, parts: tuple[int, int] = (1, 1)) -> Planche:

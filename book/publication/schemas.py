@@ -87,7 +87,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from publication import anneaux, carte, flux
+from publication import anneaux, carte, croquis, flux
 from publication.depot import RACINE, ErreurPublication, lire_yaml
 from publication.dessin import FAMILLES, HAUTEUR_MAX, LARGEUR, Icone, verifier
 from publication.typographie import insecables
@@ -131,16 +131,19 @@ def schema(nom: str, niveau: int | None = None) -> Schema:
         ErreurPublication: si le fichier est fautif ou si le dessin ne tient pas.
     """
     donnees = lire_yaml(SCHEMAS / f"{nom}.yaml")
-    if donnees["modele"] in {"carte", "affiche"}:
-        return _dessiner_la_carte(nom, donnees, niveau)
+    if donnees["modele"] in {"carte", "affiche", "acteurs", "croquis"}:
+        return _dessiner_a_place_fixe(nom, donnees, niveau)
     return dessiner(nom, donnees, niveau)
 
 
-def _dessiner_la_carte(nom: str, donnees: Mapping[str, Any], niveau: int | None) -> Schema:
-    """Dessine la carte des niveaux, ou l’affiche qui l’explique."""
+def _dessiner_a_place_fixe(nom: str, donnees: Mapping[str, Any], niveau: int | None) -> Schema:
+    """Dessine un schéma dont les données donnent toutes les places."""
     try:
-        if donnees["modele"] == "affiche":
-            dessin = carte.affiche(donnees, lire_yaml(SCHEMAS / "carte.yaml"), icones())
+        if donnees["modele"] == "croquis":
+            dessin = croquis.disposer(donnees)
+        elif donnees["modele"] in {"affiche", "acteurs"}:
+            explication = lire_yaml(SCHEMAS / "affiche.yaml")
+            dessin = carte.affiche(explication, lire_yaml(SCHEMAS / "carte.yaml"), icones())
         elif niveau is None:
             raise ErreurPublication("ce schéma grandit, il faut dire quel niveau montrer.")
         else:
