@@ -8,7 +8,7 @@ dernier niveau où il se fait à la main. Une valeur écrite ``{0: …, 2: …}`
 
 import base64
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _bloc(
     x, y, large, haut = bloc["place"]
     place = large - 16
     titre, detail = au_niveau(bloc["texte"], niveau), au_niveau(bloc.get("detail"), niveau)
-    rangs = list(_rangs(nom, au_niveau(bloc.get("outils"), niveau) or [], icones, ici, place))
+    rangs = list(ranger(au_niveau(bloc.get("outils"), niveau) or [], icones, ici, place))
     for texte, taille, gras in ((titre, TITRE, True), (detail or "", DETAIL, False)):
         if largeur(texte, taille, gras) > place:
             raise ErreurPublication(f"le bloc « {nom} » est trop étroit pour « {texte} ».")
@@ -142,19 +142,27 @@ def _bloc(
     }
 
 
-def _rangs(
-    nom: str, outils: list[str], icones: Mapping[str, Icone], ici: list[str], place: float
+def ranger(
+    outils: list[str],
+    icones: Mapping[str, Icone],
+    ici: Iterable[str],
+    place: float,
+    taille: float = OUTIL,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Range des outils sur autant de lignes qu’il en faut."""
+    """Range des outils sur autant de lignes qu’il en faut ; ceux d’``ici`` sont en gras.
+
+    Raises:
+        ErreurPublication: si un outil n’existe pas ou ne tient pas dans la largeur.
+    """
     rang: list[dict[str, Any]] = []
     for cle in outils:
         if cle not in icones:
             raise ErreurPublication(f"l’outil « {cle} » n’est pas dans icones.yaml.")
         icone, gras = icones[cle], cle in ici
-        signe = OUTIL + 5 if icone.trace else 0
-        large = largeur(icone.titre, OUTIL, gras) + signe
+        signe = taille + 5 if icone.trace else 0
+        large = largeur(icone.titre, taille, gras) + signe
         if large > place:
-            raise ErreurPublication(f"le bloc « {nom} » est trop étroit pour « {icone.titre} ».")
+            raise ErreurPublication(f"la place manque pour « {icone.titre} ».")
         if rang and sum(o["l"] + ECART for o in rang) + large > place:
             yield rang
             rang = []

@@ -2,7 +2,8 @@
 
 ``cadre`` dit la taille du dessin, faite pour la moitié gauche d’une diapositive ; aucun texte n’y
 descend sous 19. ``blocs`` : ``place`` [x, y, largeur, hauteur], ``texte`` et ``detail`` (une ligne
-ou une liste de lignes), ``famille``, ``forme`` (boite, rond, cylindre), ``accent``. ``fleches`` :
+ou une liste de lignes), ``outils`` (des noms d’icones.yaml), ``famille``, ``forme`` (boite, rond,
+cylindre), ``accent``. ``fleches`` :
 ``points``, ``accent``, ``texte`` et sa ``place`` [x, y]. ``mots`` : ``texte``, ``place``, ``gras``,
 ``ancre``. ``traits`` : un tracé SVG, sa couleur, son épaisseur.
 """
@@ -10,22 +11,22 @@ ou une liste de lignes), ``famille``, ``forme`` (boite, rond, cylindre), ``accen
 from collections.abc import Mapping
 from typing import Any
 
-from publication.carte import largeur
+from publication.carte import ECART, largeur, ranger
 from publication.depot import ErreurPublication
-from publication.dessin import FAMILLES
+from publication.dessin import FAMILLES, Icone
 
 TITRE, DETAIL = 22, 19
 INTERLIGNE = 1.22
 
 
-def disposer(donnees: Mapping[str, Any]) -> dict[str, Any]:
+def disposer(donnees: Mapping[str, Any], icones: Mapping[str, Icone]) -> dict[str, Any]:
     """Place un croquis.
 
     Raises:
         ErreurPublication: si un texte ne tient pas dans son bloc ou si un bloc sort du cadre.
     """
     cadre = donnees["cadre"]
-    blocs = [_bloc(bloc, cadre) for bloc in donnees.get("blocs", [])]
+    blocs = [_bloc(bloc, cadre, icones) for bloc in donnees.get("blocs", [])]
     fleches = [
         {"accent": False, "double": False, "texte": "", "ancre": "middle"} | f
         for f in donnees.get("fleches", [])
@@ -41,10 +42,13 @@ def disposer(donnees: Mapping[str, Any]) -> dict[str, Any]:
         "mots": mots,
         "traits": [{"fond": "none", "tiret": ""} | t for t in donnees.get("traits", [])],
         "detail": DETAIL,
+        "icones": {o["cle"]: o["icone"] for b in blocs for o in b["outils"] if o["icone"].trace},
     }
 
 
-def _bloc(bloc: Mapping[str, Any], cadre: list[float]) -> dict[str, Any]:
+def _bloc(
+    bloc: Mapping[str, Any], cadre: list[float], icones: Mapping[str, Icone]
+) -> dict[str, Any]:
     x, y, large, haut = bloc["place"]
     if x < 0 or y < 0 or x + large > cadre[0] or y + haut > cadre[1]:
         raise ErreurPublication(f"le bloc « {bloc.get('texte')} » sort du cadre.")
@@ -55,7 +59,9 @@ def _bloc(bloc: Mapping[str, Any], cadre: list[float]) -> dict[str, Any]:
     for texte, taille, gras in lignes:
         if largeur(texte, taille, gras) > place:
             raise ErreurPublication(f"« {texte} » ne tient pas dans son bloc.")
-    total = sum(taille * INTERLIGNE for _, taille, _ in lignes)
+    rangs = list(ranger(bloc.get("outils", []), icones, (), place, DETAIL))
+    pas = DETAIL + 7
+    total = sum(taille * INTERLIGNE for _, taille, _ in lignes) + len(rangs) * pas
     chapeau = 10 if bloc.get("forme") == "cylindre" else 0
     if total > haut - chapeau - 8:
         raise ErreurPublication(f"le bloc « {bloc.get('texte')} » est trop bas.")
@@ -64,6 +70,13 @@ def _bloc(bloc: Mapping[str, Any], cadre: list[float]) -> dict[str, Any]:
         ligne = {"texte": texte, "x": x + large / 2, "y": haut_du_texte + taille * 0.92}
         textes.append(ligne | {"taille": taille, "gras": gras})
         haut_du_texte += taille * INTERLIGNE
+    outils = []
+    for rang in rangs:
+        a_gauche = x + (large - sum(o["l"] + ECART for o in rang) + ECART) / 2
+        for outil in rang:
+            outils.append(outil | {"x": a_gauche, "y": haut_du_texte + 3})
+            a_gauche += outil["l"] + ECART
+        haut_du_texte += pas
     return {
         "x": x,
         "y": y,
@@ -74,6 +87,7 @@ def _bloc(bloc: Mapping[str, Any], cadre: list[float]) -> dict[str, Any]:
         "bord": "#b4460a" if bloc.get("accent") else famille.couleur,
         "accent": bool(bloc.get("accent")),
         "textes": textes,
+        "outils": outils,
     }
 
 
