@@ -132,8 +132,8 @@ def test_reference_absente_ou_illisible(tmp_path, monkeypatch, contenu, phrase):
         reference.charger.__wrapped__()
 
 
-def test_la_vraie_reference_a_toutes_les_valeurs_et_rien_de_trop():
-    """Chaque valeur nommée existe ; la référence confirme ce qu’elle dit, et dit d’où elle vient."""
+def test_la_vraie_reference_a_toutes_les_valeurs():
+    """Chaque valeur nommée existe, et la référence dit d’où elle vient."""
     gardee = json.loads(reference.FICHIER.read_text(encoding="utf-8"))
     assert all(valeur(nom) for nom in reference.valeurs())
     assert ecarts(gardee) == []
