@@ -121,6 +121,10 @@ def extrait(fichier: str, debut: str, lignes: int = 0, fin: str = "") -> Planche
         if derniere is None:
             raise ErreurPublication(f"« {fichier} » n’a pas de ligne qui satisfasse « {fin} ».")
         lignes = derniere + 1
+    if not lignes:
+        raise ErreurPublication(
+            f"l’extrait de « {fichier} » : dites combien de lignes, ou laquelle est la dernière."
+        )
     code = _desindenter(suite[:lignes])
     langage = LANGAGES.get(source.suffix, "text")
     return Planche({"genre": "code", "fichier": fichier, "langage": langage, "code": code})
