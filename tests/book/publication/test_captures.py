@@ -87,6 +87,6 @@ def test_un_outil_arrete_se_dit_en_une_phrase_et_rien_ne_change(copie, monkeypat
 
 
 def test_une_image_trop_lourde_est_refusee():
-    bruit = Image.effect_noise((1920, 1080), 200)
+    bruit = Image.effect_noise((800, 600), 200)
     with pytest.raises(ErreurPublication, match="pèse plus de 150 ko"):
         captures.comprimer(en_png(bruit))
