@@ -24,7 +24,7 @@ import yaml
 from publication.depot import RACINE, ErreurPublication, ecrire, lire_yaml
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Page
 
 DOSSIER, FICHES = Path("book", "captures"), "captures.yaml"
 POIDS_MAX = 150_000
@@ -268,7 +268,7 @@ def _mlflow(pile: Pile, page: "Page") -> None:
     page.get_by_role("button", name="Toggle sidebar").click()
     page.goto(page.url.partition("?")[0] + "?compareRunsMode=CHART")
     page.get_by_text("Model metrics").wait_for()
-    _cacher(page.get_by_role("button", name="MLflow Assistant"))
+    _cacher_l_assistant(page)
 
 
 def _mlflow_registre(pile: Pile, page: "Page") -> None:
@@ -277,7 +277,7 @@ def _mlflow_registre(pile: Pile, page: "Page") -> None:
     page.goto(pile.adresse("mlflow", "/#/models/retard-vol-production"))
     page.get_by_text("champion").first.wait_for()
     page.get_by_role("button", name="Toggle sidebar").click()
-    _cacher(page.get_by_role("button", name="MLflow Assistant"))
+    _cacher_l_assistant(page)
 
 
 def _choisir_l_entrainement(page: "Page") -> None:
@@ -288,6 +288,12 @@ def _choisir_l_entrainement(page: "Page") -> None:
         "mlflow.workflowType_v1": '"machine_learning"',
     }
     _retenir(page, reglages)
+
+
+def _cacher_l_assistant(page: "Page") -> None:
+    """Cache le bouton de l’assistant, posé sur la page ; l’ôter dérangerait React."""
+    bouton = page.get_by_role("button", name="MLflow Assistant").first
+    bouton.evaluate("bouton => { bouton.style.visibility = 'hidden'; }")
 
 
 def _airflow(pile: Pile, page: "Page") -> None:
@@ -365,12 +371,6 @@ def _retenir(page: "Page", reglages: dict[str, str]) -> None:
         f"for (const [cle, valeur] of Object.entries({json.dumps(reglages)})) "
         "localStorage.setItem(cle, valeur);"
     )
-
-
-def _cacher(*elements: "Locator") -> None:
-    """Retire de la page des boutons qui n’ont rien à dire."""
-    for element in elements:
-        element.first.evaluate("element => { element.style.visibility = 'hidden'; }")
 
 
 def _en_haut(page: "Page", selecteur: str, texte: str, marge: int = 0) -> None:
