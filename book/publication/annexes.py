@@ -134,7 +134,11 @@ def registre_des_figures() -> Entrees:
                 f"registre-{figure.nom}",
                 Cellule(f"Figure {figure.numero}. {figure.legende}", f"{figure.page}#{figure.nom}"),
                 (
-                    *((Cellule("Source : "), figure.source, Cellule(". ")) if figure.source else ()),
+                    *(
+                        (Cellule("Source : "), figure.source, Cellule(". "))
+                        if figure.source
+                        else ()
+                    ),
                     Cellule(f"Texte de remplacement : {figure.texte_alternatif}"),
                 ),
             )

@@ -153,7 +153,6 @@ def principe(numero: int) -> Planche:
     lignes = [
         f"**Chez nous.** {reglages['chez_nous']}",
         f"**Outils libres.** {', '.join(reglages['libres'])}",
-        f"**Nuages.** {', '.join(reglages['nuages'])}",
     ]
     droite = Planche(texte("\n\n".join(lignes)).donnees | {"classe": "principe"})
     # Le principe 8 est une note : la nôtre, plutôt qu’un exemple.
