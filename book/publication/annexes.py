@@ -181,7 +181,7 @@ def lire_figures(racine: Path = RACINE) -> list[Figure]:
 def noms_des_outils() -> list[str]:
     """Donne les outils du marché, sous leur nom court, et les services des nuages."""
     outils = [ligne["outil"].removeprefix("Apache ") for ligne in charger("outils")]
-    return outils + charger("services")
+    return outils + [service["nom"] for service in charger("services")]
 
 
 def lire_pages(racine: Path = RACINE) -> list[Page]:

@@ -30,7 +30,7 @@ PALIERS = (
     (3, "raisonnablement testé, davantage peut être automatisé"),
     (5, "fort niveau d’automatisation des tests et de la surveillance"),
 )
-AU_DELA = "niveau exceptionnel"
+AU_DELA = "niveau le plus haut du barème, plus de cinq"
 
 
 @dataclass(frozen=True)

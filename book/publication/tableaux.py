@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from publication.depot import RACINE, lire_yaml
-from publication.references import lien, reference
+from publication.references import lien
 from publication.typographie import insecables
 
 DONNEES = RACINE / "book" / "donnees"
@@ -101,8 +101,7 @@ def tableau(
             « synthese » pour ce qui vient de nous, ou une liste) devient un lien vers la
             bibliographie, ``etape`` vers le notebook de la démonstration. Une liste met
             plusieurs valeurs dans la case.
-        colonnes: les clés à montrer, et le titre de chaque colonne ; ``lecture`` dit comment
-            chaque source a été lue.
+        colonnes: les clés à montrer, et le titre de chaque colonne.
         legende: ce que montre le tableau, en une phrase.
         nom: l’ancre du tableau, « tab-… », pour y renvoyer.
         filtrable: vrai pour que le livre ajoute des filtres au-dessus du tableau.
@@ -113,18 +112,16 @@ def tableau(
 
 def _case(cle: str, ligne: Mapping[str, Any]) -> tuple[Cellule, ...]:
     """Rend la ou les valeurs d’une case."""
-    valeur = ligne["source" if cle == "lecture" else cle]
+    valeur = ligne[cle]
     return tuple(_cellule(cle, v) for v in (valeur if isinstance(valeur, list) else [valeur]))
 
 
 def _cellule(cle: str, valeur: Any) -> Cellule:
     """Rend une valeur : source, étape, texte (seul, ou avec une adresse ou une langue)."""
-    if cle in {"source", "lecture"} and valeur == SYNTHESE:
-        return Cellule("notre synthèse" if cle == "source" else "—")
+    if cle == "source" and valeur == SYNTHESE:
+        return Cellule("notre synthèse")
     if cle == "source":
         return Cellule(*lien(valeur))
-    if cle == "lecture":
-        return Cellule(reference(valeur).lecture)
     if cle == "etape":
         return Cellule(titre_de_l_etape(valeur), f"../notebooks/{valeur}.ipynb")
     if isinstance(valeur, Mapping):

@@ -63,7 +63,7 @@ def taux_d_echec(histoire: pd.DataFrame) -> float | None:
 def retablissement_en_jours(histoire: pd.DataFrame) -> float | None:
     """Temps de rétablissement médian, en jours d’histoire : de la mise en service au retour.
 
-    Le temps de s’apercevoir de la panne est compris : c’est lui qui pèse.
+    Le temps de s’apercevoir de l’incident est compris : c’est lui qui pèse.
     """
     durees = _pannes(histoire)["jours"]
     return float(durees.median()) if len(durees) else None

@@ -119,12 +119,6 @@ def test_le_chapitre_1_decrit_les_outils_que_nomment_les_autres():
     assert icones - set(decrits) == set(), "outils.yaml ne nomme pas ainsi ces outils."
 
 
-def test_chaque_service_est_propose_quelque_part():
-    proposes = str([charger("nuages"), [principe["outils"] for principe in charger("principes")]])
-    orphelins = [service for service in charger("services") if service not in proposes]
-    assert orphelins == [], "services.yaml nomme des services que rien ne propose."
-
-
 def test_une_etape_apparait_au_premier_niveau_de_ses_outils():
     # Étant donné le premier niveau qui nomme chaque outil
     premier = {o: n["niveau"][0] for n in reversed(charger("niveaux")) for o in n["outils"]}

@@ -32,15 +32,6 @@ def test_plusieurs_sources():
     ) in html, "Chaque source mène à son entrée de la bibliographie."
 
 
-def test_lecture_d_une_source_et_synthese():
-    # Étant donné une source lue chez un tiers, et un rapprochement qui vient de nous
-    lignes = [{"source": "K23"}, {"source": "synthese"}]
-    html = tableau(lignes, {"source": "Source", "lecture": "Lu"}, "Essai")._repr_html_()
-    # Alors on dit comment la première a été lue, et la seconde n’a pas de lien
-    assert "<td>lu chez un tiers</td>" in html
-    assert '<th scope="row">notre synthèse</th><td>—</td>' in html
-
-
 def test_tableau_nomme_et_filtrable():
     # Étant donné le même tableau, avec et sans filtre
     lignes, titres = (
