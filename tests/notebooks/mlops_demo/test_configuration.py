@@ -40,7 +40,12 @@ def test_la_boucle_locale_ne_passe_pas_par_le_proxy(tmp_path, nom, exclus):
     # Le port 9 ne répond pas : qui passerait par ce proxy échouerait.
     reglages = variables(**{nom: "http://127.0.0.1:9", "no_proxy": exclus})
     fait = subprocess.run(
-        [sys.executable, "-c", PRET], cwd=tmp_path, env=reglages, capture_output=True, text=True
+        [sys.executable, "-c", PRET],
+        cwd=tmp_path,
+        env=reglages,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert fait.returncode == 0, fait.stderr
     assert fait.stdout == "200\n"
