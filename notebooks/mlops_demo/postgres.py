@@ -184,8 +184,8 @@ def _initialiser(dossier: Path, binaires: Path) -> None:
     except subprocess.SubprocessError as erreur:
         raise ErreurUtilisateur(
             f"le compte numéro {os.geteuid()} n’a pas de nom sur cette machine, et Postgres en "
-            "veut un : donnez l’adresse d’un autre Postgres dans DATABASE_URL, ou faites ajouter ce "
-            "numéro à /etc/passwd."
+            "veut un : donnez l’adresse d’un autre Postgres dans DATABASE_URL, ou faites ajouter "
+            "ce numéro à /etc/passwd."
         ) from erreur
     finally:
         depot.unlink()
