@@ -47,7 +47,7 @@ def ouvrir(port: int, port_mlflow: int, navigateur: bool) -> None:
 
 def _mlflow(port: int) -> processus.Serveur:
     """L’interface de MLflow ; l’adresse de la base passe par l’environnement, jamais par ``ps``."""
-    adresse = base.url_avec_schema(base.SCHEMA_MLFLOW).render_as_string(hide_password=False)
+    adresse = base.en_texte(base.url_avec_schema(base.SCHEMA_MLFLOW))
     artefacts = dossier_travail() / "artefacts"
     artefacts.mkdir(exist_ok=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = adresse
