@@ -1,6 +1,7 @@
 # Les commandes du projet, les mêmes pour les personnes, l’intégration continue et le README.
 # Rien que des chemins relatifs : make ne sait pas lire une cible dont le chemin a une espace.
-# Deux réglages : PYTHON, celui qui crée .venv ; PORT, celui de make lab ou de make serve.
+# Trois réglages : PYTHON, celui qui crée .venv ; PORT, celui de make lab ou de make serve ;
+# PORT_MLFLOW, celui de MLflow dans make lab.
 # L’aide ci-dessous est faite des « ## » qui suivent les cibles.
 
 MAKEFLAGS += --no-print-directory
@@ -11,6 +12,13 @@ VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements
 
 # Deux suites de tests à la fois : tests/conftest.py dit lesquelles.
 DE_FRONT := --numprocesses 2 --dist loadscope
+
+# Du terminal, rien ne règle le Python des étapes ni ses figures : ni modules d’ailleurs, ni langue.
+unexport $(filter PYTHON%,$(.VARIABLES)) MPLBACKEND MATPLOTLIBRC VIRTUAL_ENV __PYVENV_LAUNCHER__
+export PYTHONUTF8 := 1
+# uv et Node.js reconnaissent ce que reconnaît le système, l’autorité d’une entreprise comprise.
+export UV_SYSTEM_CERTS ?= true
+export NODE_USE_SYSTEM_CA ?= 1
 
 .DEFAULT_GOAL := aide
 .PHONY: aide environnement book slides pdf markdown reference temps demo lab serve test lint lock audit bench mesures captures clean check up swarm down test-local k8s-check test-k8s
@@ -46,7 +54,7 @@ demo: environnement ## joue la démonstration du chapitre 4 et en affiche le bil
 	@$(VENV) -m publication demo
 
 lab: environnement ## ouvre JupyterLab sur les notebooks, avec Postgres et MLflow
-	@$(VENV) -m mlops_demo lab $(if $(PORT),--port $(PORT))
+	@$(VENV) -m mlops_demo lab $(if $(PORT),--port $(PORT)) $(if $(PORT_MLFLOW),--port-mlflow $(PORT_MLFLOW))
 
 serve: environnement ## sert le livre construit sur cette machine
 	@$(VENV) -m publication servir $(if $(PORT),--port $(PORT))

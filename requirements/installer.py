@@ -6,7 +6,7 @@ est écrite dans .venv/.verrou quand tout est en place : vide, elle dit qu’une
 n’est pas allée au bout.
 """
 
-import fcntl
+import ast
 import hashlib
 import json
 import os
@@ -18,6 +18,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:
+    sys.exit(
+        "Windows n'a pas ce qu'il faut (fcntl) : installez WSL 2 (« wsl --install »), puis clonez "
+        "et lancez le projet dans sa distribution Linux ; README.md dit comment."
+    )
 
 RACINE = Path(__file__).resolve().parent.parent
 
@@ -37,10 +45,44 @@ AVANCEMENT = (
     (re.compile(r"^Installing collected packages: .+,.+,"), "  paquets vérifiés ; compilation…"),
 )
 
+# Ce qui passe du terminal aux installations : tout, sauf ce qui règle Python, pip et uv, dont il ne
+# reste que ce qui dit par où passe le réseau. Le reste (PIP_USER, PYTHONPATH, « constraint » ou
+# « target » d’un pip.conf…) changerait ce qui s’installe, ou l’endroit.
+RETIRES = re.compile(r"^(PIP_|PYTHON|UV_)|^(VIRTUAL_ENV|__PYVENV_LAUNCHER__)$")
+GARDES_DE_PIP = (
+    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert"),
+    *("client-cert", "proxy", "timeout", "default-timeout", "cache-dir", "keyring-provider"),
+)
+GARDES_D_UV = re.compile(
+    r"^UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|INSECURE_HOST|KEYRING_PROVIDER|"
+    r"HTTP_\w+|CONCURRENT_\w+|CACHE_DIR|LINK_MODE|OFFLINE|SYSTEM_CERTS|CONFIG_FILE)$"
+)
+# Le même réglage, tel que le lit uv ; « pip config » sépare les listes par des blancs.
+DE_PIP_A_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "keyring-provider": "UV_KEYRING_PROVIDER",
+}
+# Le magasin de certificats du système : Debian, Fedora, openSUSE.
+MAGASINS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+
 # Les causes reconnues d’un échec d’uv ou de pip, dans l’ordre où il faut les chercher.
 SIGNES = {
     "disque": re.compile(r"No space left|os error 28\b|Errno 28\b|quota exceeded", re.IGNORECASE),
     "empreinte": re.compile(r"hash mismatch|DO NOT MATCH THE HASHES", re.IGNORECASE),
+    "certificat": re.compile(
+        r"UnknownIssuer|invalid peer certificate|CERTIFICATE_VERIFY_FAILED|certificate verify fail",
+        re.IGNORECASE,
+    ),
     "réseau": re.compile(
         r"error sending request|dns error|failed to (fetch|download)|NewConnectionError|"
         r"NameResolutionError|ProxyError|SSLError|ConnectTimeout|ReadTimeout|Max retries",
@@ -71,8 +113,10 @@ def python_convient(version):
 
 def autre_python():
     """Cherche sur la machine un Python qui convient, la version testée d’abord."""
+    # « uv python install » range le sien dans ~/.local/bin, que le chemin ignore souvent.
+    chemins = os.pathsep.join([os.environ.get("PATH", ""), os.path.expanduser("~/.local/bin")])
     for mineure in range(PYTHON_MINIMUM[1], PYTHON_EXCLU[1]):
-        chemin = shutil.which(f"python3.{mineure}")
+        chemin = shutil.which(f"python3.{mineure}", path=chemins)
         # Un lanceur de pyenv peut être sur le chemin sans mener à rien : on l’essaie.
         essai = f"import sys; sys.exit(sys.version_info[:2] != (3, {mineure}))"
         if chemin and subprocess.call([chemin, "-c", essai], stderr=subprocess.DEVNULL) == 0:
@@ -86,7 +130,10 @@ def exiger_python(version):
         raise Probleme(
             f"Python {version[0]}.{version[1]} ne convient pas : il faut Python 3.11, 3.12 ou "
             "3.13. Installez l’un d’eux, puis relancez ; s’il n’est pas sur le chemin (PATH), "
-            "dites où il est : make PYTHON=chemin/vers/python3.11 suivi de la commande."
+            "dites où il est : make PYTHON=chemin/vers/python3.11 suivi de la commande.\n"
+            "Votre système n’en a pas ? uv en apporte un, sans droits d’administration :\n"
+            "  python3 -m venv ~/.uv && ~/.uv/bin/pip install uv\n"
+            "  ~/.uv/bin/uv python install 3.13"
         )
 
 
@@ -124,6 +171,37 @@ def exiger_ecriture(dossier):
         ) from erreur
 
 
+def exiger_systeme_de_fichiers(dossier):
+    """Refuse un disque qui ne garde ni droits ni liens, ou d’où rien ne s’exécute.
+
+    /mnt/c de Windows, une clé USB (FAT), un partage ou une partition « noexec » : pip, uv et
+    Postgres y échoueraient un à un, chacun à sa façon.
+    """
+    manque = None
+    with tempfile.TemporaryDirectory(dir=str(dossier)) as essai:
+        programme = Path(essai) / "programme"
+        programme.write_text("#!/bin/sh\n")
+        try:
+            programme.chmod(0o700)
+            (Path(essai) / "lien").symlink_to("programme")
+        except OSError:
+            manque = "les liens"
+        else:
+            if programme.stat().st_mode & 0o777 != 0o700:
+                manque = "les droits"
+        if not manque:
+            try:
+                subprocess.check_call([str(programme)])
+            except (OSError, subprocess.CalledProcessError):
+                manque = "l’exécution de programmes"
+    if manque:
+        raise Probleme(
+            f"Le disque où est « {dossier} » ne permet pas {manque} (dossier de Windows vu de WSL, "
+            "clé USB, partage ou partition « noexec ») : clonez le projet dans votre dossier "
+            "personnel Linux (« cd ~ »), puis relancez."
+        )
+
+
 def empreinte(racine):
     """Résume le verrou et la description du paquet : ce dont dépend l’installation."""
     import tomllib  # absent avant Python 3.11
@@ -151,14 +229,71 @@ def vider(venv, garde):
             entree.unlink()
 
 
-def lancer(commande, dossier):
+def nettoyer(variables):
+    """Retire des variables du terminal celles qui règlent Python, pip et uv."""
+    return {nom: v for nom, v in variables.items() if not RETIRES.search(nom)}
+
+
+def reglages_de_pip(python):
+    """Lit les réglages de pip que l’on garde, de ses fichiers comme de l’environnement."""
+    pip = [str(python), "-m", "pip"]
+    gardes = ["PIP_CONFIG_FILE", *("PIP_" + n.upper().replace("-", "_") for n in GARDES_DE_PIP)]
+    variables = {nom: os.environ[nom] for nom in gardes if nom in os.environ}
+    variables["PIP_USER"] = "0"  # sinon, « user = true » ne ferait lire que le fichier du compte
+    lu = subprocess.run(
+        [*pip, "config", "list"],
+        env=dict(nettoyer(os.environ), **variables),
+        capture_output=True,
+        check=False,
+    )
+    if lu.returncode:
+        raise Probleme(
+            "pip ne lit pas ses réglages (pip.conf, PIP_CONFIG_FILE) : corrigez-les. Il dit : "
+            + lu.stderr.decode("utf-8", "replace").strip()[-300:]
+        )
+    trouves = {}
+    # Du plus général au plus particulier : [global], [install], puis l’environnement.
+    for section in ("global", "install", ":env:"):
+        for ligne in lu.stdout.decode("utf-8", "replace").splitlines():
+            cle, _, valeur = ligne.partition("=")
+            if cle.startswith(section + ".") and cle[len(section) + 1 :] in GARDES_DE_PIP:
+                trouves[cle[len(section) + 1 :]] = " ".join(ast.literal_eval(valeur).split())
+    return {nom: valeur for nom, valeur in trouves.items() if valeur}
+
+
+def environnement(pip):
+    """Donne l’environnement des installations, d’après celui d’ici et les réglages de pip.
+
+    pip et uv y lisent le même réseau, et les certificats du système si rien d’autre n’est dit.
+    """
+    propre = nettoyer(os.environ)
+    propre.update({n: v for n, v in os.environ.items() if GARDES_D_UV.match(n)})
+    for nom, variable in DE_PIP_A_UV.items():
+        if nom in pip:
+            valeur = pip[nom].replace(" ", ",") if nom == "find-links" else pip[nom]
+            propre.setdefault(variable, valeur)
+    # Les empreintes disent quel fichier est le bon : peu importe l’index qui le donne.
+    propre.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    donnes = [propre.get(n) for n in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
+    magasin = next((m for m in (pip.get("cert"), *donnes, *MAGASINS) if m and Path(m).exists()), "")
+    if any(donnes):
+        propre.setdefault("SSL_CERT_FILE", magasin)
+    else:
+        propre.setdefault("UV_SYSTEM_CERTS", "true")
+    propre.update({"PIP_" + n.upper().replace("-", "_"): v for n, v in pip.items()})
+    if magasin:
+        propre.setdefault("PIP_CERT", magasin)
+    propre.update(PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", NO_COLOR="1")
+    return propre
+
+
+def lancer(commande, dossier, variables=None):
     """Lance une commande en montrant son avancement ; rend son code et ce qu’elle a écrit."""
-    environnement = dict(os.environ, NO_COLOR="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
     lignes = []
     with subprocess.Popen(
         [str(mot) for mot in commande],
         cwd=str(dossier),
-        env=environnement,
+        env=nettoyer(os.environ) if variables is None else variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -191,10 +326,11 @@ def expliquer(sortie, racine):
     """Traduit l’échec d’uv ou de pip en une phrase qui dit quoi faire."""
     trouvee = cause(sortie)
     if trouvee == "disque":
-        ici, maison = (giga(shutil.disk_usage(str(lieu)).free) for lieu in (racine, Path.home()))
+        lieux = [racine, *map(Path, filter(os.path.isdir, [os.path.expanduser("~")]))]
+        libres = ", ".join(f"{giga(shutil.disk_usage(str(d)).free)} dans « {d} »" for d in lieux)
         return Probleme(
-            f"Le disque s’est rempli pendant l’installation (libres : {ici} dans « {racine} », "
-            f"{maison} dans votre dossier personnel). Faites de la place, puis relancez."
+            f"Le disque s’est rempli pendant l’installation (libres : {libres}). Faites de la "
+            "place, puis relancez."
         )
     if trouvee == "empreinte":
         # Le paquet est nommé juste après le refus : « nom==version » chez uv comme chez pip.
@@ -205,10 +341,19 @@ def expliquer(sortie, racine):
             f"Un paquet téléchargé{paquet} n’a pas l’empreinte attendue : il n’a pas été installé. "
             "Relancez ; si cela se répète, ne forcez pas et ouvrez une issue sur le dépôt."
         )
-    if trouvee == "réseau":
+    if trouvee == "certificat":
         return Probleme(
-            "Le téléchargement des paquets a échoué : vérifiez la connexion au réseau (ou le "
-            "réglage de pip derrière un proxy d’entreprise), puis relancez."
+            "Le réseau présente un certificat que cette machine ne reconnaît pas, sans doute celui "
+            "du proxy de votre entreprise : ajoutez son autorité au magasin du système "
+            "(« sudo update-ca-certificates » sous Debian ou Ubuntu), ou donnez le fichier PEM qui "
+            "la contient dans la variable SSL_CERT_FILE, puis relancez."
+        )
+    if trouvee == "réseau":
+        proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
+        detail = " par le proxy {}".format(proxy.split("@")[-1]) if proxy else ""
+        return Probleme(
+            f"Le téléchargement des paquets a échoué{detail} : vérifiez la connexion au réseau "
+            "(ou, derrière un proxy d’entreprise, https_proxy et le réglage de pip), puis relancez."
         )
     fin = "\n".join("  " + ligne for ligne in sortie.splitlines()[-15:])
     return Probleme("L’installation a échoué ; voici la fin de la sortie :\n" + fin)
@@ -224,7 +369,7 @@ def lignes_de(verrou, nom):
     return trouve.group(0)
 
 
-def installer_paquets(racine, venv):
+def installer_paquets(racine, venv, variables):
     """Installe le verrou avec uv, deux fois plus rapide que pip, ou à défaut avec pip."""
     python, verrou = venv / "bin" / "python", racine / "requirements" / "lock.txt"
     # --no-deps : le verrou est complet, et l’ancien pip de Debian y refuse sinon les extras.
@@ -232,22 +377,24 @@ def installer_paquets(racine, venv):
     pip += ["--progress-bar=off", "--retries=2", "--requirement"]
     uv = [venv / "bin" / "uv", "pip", "sync", "--python", python]
     uv += ["--require-hashes", "--compile-bytecode", verrou]
+    uv += ["--no-index"] if variables.get("PIP_NO_INDEX") else []
 
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as uv_seul:
         uv_seul.write(lignes_de(verrou.read_text(encoding="utf-8"), "uv"))
         uv_seul.flush()
-        code, sortie = lancer([*pip, uv_seul.name], racine)
+        code, sortie = lancer([*pip, uv_seul.name], racine, variables)
     if code and cause(sortie):
         raise expliquer(sortie, racine)
     if not code:
-        code, sortie = lancer(uv, racine)
+        code, sortie = lancer(uv, racine, variables)
     if not code:
         return
-    if cause(sortie) in ("disque", "empreinte"):
+    if cause(sortie) in ("disque", "empreinte", "certificat"):
         raise expliquer(sortie, racine)
-    # Certaines entreprises ne règlent leur dépôt de paquets que pour pip, qu’uv ne lit pas.
-    dire("uv n’a pas abouti : nouvel essai avec pip, plus lent (3 minutes environ).")
-    code, sortie = lancer([*pip, verrou], racine)
+    # Pas d’uv pour cette machine, ou un proxy dont pip seul a l’authentification.
+    derniere = (sortie.strip().splitlines() or ["sans rien dire"])[-1].strip()
+    dire(f"uv n’a pas abouti ({derniere}) : nouvel essai avec pip, plus lent (3 minutes environ).")
+    code, sortie = lancer([*pip, verrou], racine, variables)
     if code:
         raise expliquer(sortie, racine)
 
@@ -262,11 +409,12 @@ def construire(racine, venv, mise_a_jour):
         code, sortie = lancer([sys.executable, "-m", "venv", venv], racine)
         if code:
             raise expliquer(sortie, racine)
-    installer_paquets(racine, venv)
+    variables = environnement(reglages_de_pip(venv / "bin" / "python"))
+    installer_paquets(racine, venv, variables)
     # Sans réseau ni environnement isolé : setuptools vient du verrou.
     depot = [venv / "bin" / "python", "-m", "pip", "install", "--editable", "."]
     depot += ["--no-deps", "--no-build-isolation", "--no-index"]
-    code, sortie = lancer(depot, racine)
+    code, sortie = lancer(depot, racine, variables)
     if code:
         raise expliquer(sortie, racine)
     dire(f"Environnement prêt en {time.monotonic() - debut:.0f} s.")
@@ -286,6 +434,7 @@ def installer(racine=RACINE):
         )
     exiger_venv()
     exiger_ecriture(racine)
+    exiger_systeme_de_fichiers(racine)
     venv.mkdir(exist_ok=True)
     with temoin.open("a+", encoding="utf-8") as fichier:
         try:

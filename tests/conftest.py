@@ -8,12 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mlops_demo  # noqa: F401 — il garde hors du proxy ce que les tests se disent ici
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 RACINE = Path(__file__).resolve().parents[1]
+# Comme le fait le Makefile : ce que les tests installent passe par le réseau de cette machine.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+os.environ.setdefault("NODE_USE_SYSTEM_CA", "1")
 
 # Ce qui change d’une exécution à l’autre sans que l’histoire change.
 VOLATILS = {"resume", "version", "promues", "quittee", "remise", "champion", "journal"}

@@ -49,12 +49,12 @@ TROP_ANCIEN = (
 )
 
 
-def lancer(depot, machine, *arguments):
+def lancer(depot, machine, *arguments, **variables):
     """Lance make avec ce seul PATH."""
     return subprocess.run(
         ["make", *arguments],
         cwd=depot,
-        env={"PATH": str(machine), "LC_ALL": "C"},
+        env={"PATH": str(machine), "LC_ALL": "C", **variables},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -120,6 +120,22 @@ def test_un_python_sans_lien_python3_est_trouve(depot, machine):
     poser_python(machine, "python3.12", 'echo "$0 lance $1"; exit 1')
     resultat = lancer(depot, machine, "book")
     assert "python3.12 lance requirements/installer.py" in resultat.stdout
+
+
+def test_le_terminal_ne_regle_pas_le_python_des_etapes(depot, machine):
+    """Les variables de Python s’arrêtent à make ; celles du réseau et les nôtres passent."""
+    (machine / "python3").symlink_to(shutil.which("true"))
+    (depot / ".venv" / "bin").mkdir(parents=True)
+    faux = depot / ".venv" / "bin" / "python"
+    faux.write_text("#!/bin/sh\nexec env\n", encoding="utf-8")
+    faux.chmod(0o755)
+    retires = ("PYTHONPATH", "PYTHONHOME", "PYTHONIOENCODING", "PYTHONWARNINGS", "MPLBACKEND")
+    gardes = ("MLOPS_UTILISATEUR", "DATABASE_URL", "https_proxy", "PIP_INDEX_URL")
+    vu = lancer(depot, machine, "demo", **dict.fromkeys((*retires, *gardes), "x")).stdout
+    noms = {ligne.partition("=")[0] for ligne in vu.splitlines()}
+    assert noms & {*retires, *gardes} == set(gardes)
+    assert "UV_SYSTEM_CERTS=true" in vu
+    assert "PYTHONUTF8=1" in vu
 
 
 def test_un_venv_d_ailleurs_est_refuse_en_une_phrase(depot, machine):

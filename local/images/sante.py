@@ -8,7 +8,9 @@ import os
 import sys
 import urllib.request
 
+# Docker met dans les conteneurs le proxy de l’entreprise, qui ne connaît pas cette adresse.
+sans_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 try:
-    urllib.request.urlopen(os.path.expandvars(os.environ["SANTE"]), timeout=25)
+    sans_proxy.open(os.path.expandvars(os.environ["SANTE"]), timeout=25)
 except OSError as erreur:
     sys.exit(f"{os.environ['SANTE']} : {erreur}")

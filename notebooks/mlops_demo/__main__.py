@@ -11,7 +11,7 @@ from mlops_demo.configuration import ErreurUtilisateur
 def _lab(options: argparse.Namespace) -> int:
     from mlops_demo import lab
 
-    lab.ouvrir(options.port, not options.sans_navigateur)
+    lab.ouvrir(options.port, options.port_mlflow, not options.sans_navigateur)
     return 0
 
 
@@ -139,6 +139,7 @@ def analyseur() -> argparse.ArgumentParser:
     commandes = racine.add_subparsers(required=True, metavar="commande")
     lab = commandes.add_parser("lab", help="ouvrir JupyterLab, Postgres et MLflow")
     lab.add_argument("--port", type=int, default=8888, help="port de JupyterLab")
+    lab.add_argument("--port-mlflow", type=int, default=5050, help="port de MLflow")
     lab.add_argument("--sans-navigateur", action="store_true", help="n’ouvrir aucune page")
     lab.set_defaults(faire=_lab)
     recevoir = commandes.add_parser("recevoir", help="juger un lot et le charger s’il est bon")

@@ -1,9 +1,12 @@
 """Accès à Postgres : connexions, schémas, lecture et écriture en bloc."""
 
 import functools
+import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -15,6 +18,15 @@ from mlops_demo import postgres
 from mlops_demo.configuration import ErreurUtilisateur, schema, serveur_mlflow, utilisateur
 
 SCHEMA_MLFLOW = "mlflow"
+REPARTITEUR = (
+    "l’adresse {adresse} mène à un répartiteur de connexions (PgBouncer, par exemple), qui ne "
+    "laisse pas choisir le schéma : donnez dans DATABASE_URL l’adresse directe de Postgres."
+)
+MLFLOW_D_UNE_AUTRE_VERSION = (
+    "les tables de MLflow, dans le schéma « {schema} » de la base, sont d’une version plus {age} "
+    "que MLflow {installe} (révision {revision}) : rien n’a changé. {remede}, ou donnez une autre "
+    "base."
+)
 SANS_PLACE = (
     "la base n’a plus de place sur son disque : rien n’a été gardé de ce qui était commencé, le "
     "reste est intact. Libérez de la place, puis relancez l’étape."
@@ -56,7 +68,16 @@ def url() -> str:
     adresse = adresse.set(drivername="postgresql+psycopg")
     if not adresse.password and (fichier := os.environ.get("DATABASE_PASSWORD_FILE")):
         adresse = adresse.set(password=_mot_de_passe(fichier))
-    return adresse.render_as_string(hide_password=False)
+    return en_texte(adresse)
+
+
+def en_texte(adresse: sa.URL) -> str:
+    """Écrit une adresse, mot de passe compris, comme libpq la lit.
+
+    Dans les options, SQLAlchemy écrit « + » une espace ; libpq n’y voit qu’un plus.
+    """
+    serveur, separateur, options = adresse.render_as_string(hide_password=False).partition("?")
+    return serveur + separateur + options.replace("+", "%20")
 
 
 def _mot_de_passe(fichier: str) -> str:
@@ -92,7 +113,7 @@ def moteur() -> sa.Engine:
 def _source_en_bloc() -> adbc.Connection:
     """Connexion ADBC à cloner : en ouvrir une autre relirait tous les types de Postgres."""
     adresse = url_avec_schema(schema()).set(drivername="postgresql")
-    return adbc.connect(adresse.render_as_string(hide_password=False), autocommit=True)
+    return adbc.connect(en_texte(adresse), autocommit=True)
 
 
 def oublier() -> None:
@@ -135,11 +156,17 @@ def _connexion() -> Iterator[sa.Connection]:
 
 
 def _injoignable(reponse: BaseException) -> ErreurUtilisateur:
+    if "unsupported startup parameter" in str(reponse):
+        return ErreurUtilisateur(_par_repartiteur())
     return ErreurUtilisateur(
         f"la base {sa.make_url(url()).render_as_string()} ne répond pas. Vérifiez qu’elle est "
         "lancée et que DATABASE_URL est juste, ou retirez cette variable pour la base embarquée. "
         f"Réponse : {str(reponse).strip()}"
     )
+
+
+def _par_repartiteur() -> str:
+    return REPARTITEUR.format(adresse=sa.make_url(url()).render_as_string())
 
 
 @contextmanager
@@ -217,6 +244,10 @@ def _preparee() -> None:
     """
     nom = schema()
     with _connexion() as connexion, connexion.begin():
+        # Un répartiteur réglé pour ignorer ce paramètre nous ferait écrire chez un autre.
+        vu = connexion.execute(sa.text("SELECT current_setting('search_path')")).scalar_one()
+        if vu != nom:
+            raise ErreurUtilisateur(_par_repartiteur())
         connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo'))"))
         # Un administrateur a pu créer le schéma de qui n’a pas le droit d’en créer.
         if not connexion.execute(
@@ -249,6 +280,9 @@ def preparer() -> None:
 
     Huit processus qui créeraient ensemble les tables de MLflow se gêneraient : un verrou
     consultatif les fait passer un par un. Un serveur MLflow crée lui-même les siennes.
+
+    Raises:
+        ErreurUtilisateur: si les tables de MLflow sont d’une autre version.
     """
     _preparee()
     if serveur_mlflow():
@@ -256,12 +290,55 @@ def preparer() -> None:
     with _connexion() as connexion, connexion.begin():
         connexion.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mlops_demo:mlflow'))"))
         if _existe(connexion, SCHEMA_MLFLOW, "alembic_version"):
-            return
+            _exiger_les_tables_de_mlflow(connexion)
+            finies = sa.text(f"SELECT EXISTS (SELECT FROM {SCHEMA_MLFLOW}.experiments)")
+            if connexion.execute(finies).scalar_one():
+                return
         with _connexion() as autre, autre.begin():
             autre.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_MLFLOW}"))
         from mlops_demo import registre  # MLflow ne s’importe que si ses tables manquent
 
         registre.creer_tables()
+
+
+def _exiger_les_tables_de_mlflow(connexion: sa.Connection) -> None:
+    """Vérifie que les tables de MLflow sont de sa version ; on n’y touche pas sans le dire."""
+    connues, derniere = _revisions_de_mlflow()
+    lire = sa.text(f"SELECT version_num FROM {SCHEMA_MLFLOW}.alembic_version")
+    revision = connexion.execute(lire).scalar()
+    if revision == derniere:
+        return
+    if revision in connues:
+        adresse = url_avec_schema(SCHEMA_MLFLOW).render_as_string()
+        age, remede = (
+            "ancienne",
+            (
+                "Sauvegardez la base (pg_dump), puis mettez-les à jour, le mot de passe à la place "
+                f"de *** : .venv/bin/mlflow db upgrade '{adresse}'"
+            ),
+        )
+    else:
+        age, remede = "récente", "Reprenez la version du projet qui les a faites"
+    installe = metadata.version("mlflow")
+    raise ErreurUtilisateur(
+        MLFLOW_D_UNE_AUTRE_VERSION.format(
+            schema=SCHEMA_MLFLOW, age=age, installe=installe, revision=revision, remede=remede
+        )
+    )
+
+
+@functools.cache
+def _revisions_de_mlflow() -> tuple[set[str], str]:
+    """Les révisions des tables que MLflow connaît, et la dernière, sans l’importer."""
+    paquet = importlib.util.find_spec("mlflow").submodule_search_locations[0]
+    textes = [
+        fichier.read_text(encoding="utf-8")
+        for fichier in Path(paquet, "store", "db_migrations", "versions").glob("*.py")
+    ]
+    connues = {r for t in textes for r in re.findall(r'^revision = "(\w+)"', t, re.MULTILINE)}
+    suivies = {r for t in textes for r in re.findall(r'^down_revision = "(\w+)"', t, re.MULTILINE)}
+    (derniere,) = connues - suivies
+    return connues, derniere
 
 
 @contextmanager

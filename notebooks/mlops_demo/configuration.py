@@ -21,6 +21,14 @@ AVANT_IMPORT = {
     # jusqu’à dix fois plus lent avec plusieurs fils.
     "OMP_NUM_THREADS": "1",
 }
+# Ce qu’un autre projet aurait laissé dans le terminal, et qui détournerait nos essais vers le sien.
+D_UN_AUTRE_PROJET = (
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_RUN_ID",
+)
+BOUCLE_LOCALE = ("localhost", "127.0.0.1", "::1")
 
 
 class ErreurUtilisateur(Exception):
@@ -35,6 +43,23 @@ def poser_reglages() -> None:
     """Pose les réglages par défaut, sans écraser ceux de l’utilisateur."""
     for nom, valeur in AVANT_IMPORT.items():
         os.environ.setdefault(nom, valeur)
+    for nom in D_UN_AUTRE_PROJET:
+        os.environ.pop(nom, None)
+    boucle_locale_sans_proxy()
+
+
+def boucle_locale_sans_proxy() -> None:
+    """Garde hors du proxy ce que cette machine se dit à elle-même, ici et chez nos enfants.
+
+    Sans proxy dans l’environnement, rien n’est posé : macOS oublierait alors celui du système.
+    """
+    if not any(nom.lower().endswith("_proxy") for nom in os.environ if nom.lower() != "no_proxy"):
+        return
+    donnes = f"{os.environ.get('no_proxy', '')},{os.environ.get('NO_PROXY', '')}".split(",")
+    exclus = dict.fromkeys(nom.strip() for nom in (*donnes, *BOUCLE_LOCALE) if nom.strip())
+    if "*" in exclus:  # rien ne passe par le proxy ; urllib ne le lit que seul
+        exclus = {"*": None}
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(exclus)
 
 
 def dossier_donnees() -> Path:
@@ -98,10 +123,10 @@ def utilisateur() -> str:
     Il vient de ``MLOPS_UTILISATEUR``, sinon de JupyterHub, sinon du compte du système.
 
     Raises:
-        ErreurUtilisateur: si rien d’utilisable ne reste du nom.
+        ErreurUtilisateur: si le compte n’a pas de nom, ou si rien d’utilisable n’en reste.
     """
     brut = os.environ.get("MLOPS_UTILISATEUR") or os.environ.get("JUPYTERHUB_USER")
-    brut = brut or getpass.getuser()
+    brut = brut or _compte()
     nom = re.sub(r"[^a-z0-9]+", "_", brut.lower()).strip("_")[:40]
     if not nom:
         raise ErreurUtilisateur(
@@ -109,6 +134,16 @@ def utilisateur() -> str:
             "donnez-en un autre dans la variable MLOPS_UTILISATEUR."
         )
     return nom
+
+
+def _compte() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as erreur:  # un conteneur lancé sous un numéro quelconque
+        raise ErreurUtilisateur(
+            f"le compte numéro {os.getuid()} n’a pas de nom sur cette machine : donnez le vôtre "
+            "dans la variable MLOPS_UTILISATEUR."
+        ) from erreur
 
 
 def schema() -> str:

@@ -11,19 +11,21 @@ from mlops_demo.configuration import RACINE, dossier_travail
 from mlops_demo.session import session
 
 
-def ouvrir(port: int, navigateur: bool) -> None:
+def ouvrir(port: int, port_mlflow: int, navigateur: bool) -> None:
     """Lance tout, imprime les adresses, et arrête tout à la fermeture (Ctrl-C).
 
     Args:
         port: port souhaité de JupyterLab.
+        port_mlflow: celui de MLflow.
         navigateur: ouvrir une page du navigateur.
 
     Raises:
         ErreurUtilisateur: port pris, serveur qui ne démarre pas.
     """
-    processus.verifier_port(port)
+    processus.verifier_port(port, "PORT")
+    processus.verifier_port(port_mlflow, "PORT_MLFLOW")
     with session() as url:
-        mlflow = _mlflow()
+        mlflow = _mlflow(port_mlflow)
         lab = _jupyterlab(port, navigateur)
         try:
             mlflow.pret()
@@ -43,10 +45,9 @@ def ouvrir(port: int, navigateur: bool) -> None:
             mlflow.arreter()
 
 
-def _mlflow() -> processus.Serveur:
+def _mlflow(port: int) -> processus.Serveur:
     """L’interface de MLflow ; l’adresse de la base passe par l’environnement, jamais par ``ps``."""
-    port = processus.port_libre()
-    adresse = base.url_avec_schema(base.SCHEMA_MLFLOW).render_as_string(hide_password=False)
+    adresse = base.en_texte(base.url_avec_schema(base.SCHEMA_MLFLOW))
     artefacts = dossier_travail() / "artefacts"
     artefacts.mkdir(exist_ok=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = adresse

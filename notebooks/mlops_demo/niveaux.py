@@ -377,7 +377,8 @@ def niveau_4(p: Passage) -> None:
     )
     mesures = evaluation.mesurer(exemples["late"][du_mois], probas[du_mois])
     mesures["psi_score"] = evaluation.psi(probas[~du_mois], probas[du_mois])
-    p.alertes = supervision.alertes(mesures, registre.essai_de(champion.version)["auc"])
+    p.alertes = supervision.muettes(exemples[~du_mois], exemples[du_mois])
+    p.alertes += supervision.alertes(mesures, registre.essai_de(champion.version)["auc"])
     politique = simulation.Politique()
     if simulation.decider(p.alertes, pd.Timestamp(AVRIL), [], politique) == "réentraîner":
         juger_et_promouvoir(p, exemples)

@@ -10,11 +10,11 @@ possède le serveur et l’arrête dès que plus aucun processus ne s’en sert.
 - ``superviseur`` : exclusif, hérité par le serveur ; libre veut dire « aucun serveur ».
 """
 
-import fcntl
+import contextlib
+import ctypes
 import hashlib
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -26,6 +26,15 @@ from typing import IO
 
 from mlops_demo import processus
 from mlops_demo.configuration import ErreurUtilisateur, dossier_travail
+
+try:
+    import fcntl
+    import pwd
+except ImportError as erreur:
+    raise ErreurUtilisateur(
+        "Windows n’a pas ce qu’il faut pour lancer la démonstration : installez WSL 2 "
+        "(« wsl --install »), puis lancez-la dans sa distribution Linux."
+    ) from erreur
 
 LIMITE_DEMARRAGE_S = 60
 # Sans réplication, les COPY dans une table créée par la même transaction évitent le journal ;
@@ -44,6 +53,9 @@ REGLAGES = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+
+# Ce que le client de Postgres prend du terminal ; le reste y vise un autre serveur que le nôtre.
+GARDES = ("PGAPPNAME", "PGCONNECT_TIMEOUT")
 
 _verrou_utilisateur: IO[str] | None = None
 
@@ -118,6 +130,25 @@ def _identite() -> dict:
     return {"user": compte.pw_uid, "group": compte.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
+def _sous_un_nom() -> None:
+    """Donne à initdb, dans un espace à lui, le compte ``nobody`` : il en veut un qui ait un nom.
+
+    Pour qui travaille sous un numéro sans nom, comme dans bien des conteneurs ; les fichiers
+    restent à ce numéro.
+    """
+    clone_newuser = 0x10000000
+    numero = os.geteuid()
+    if ctypes.CDLL(None).unshare(clone_newuser):
+        raise OSError("espace d’utilisateurs refusé")
+    Path("/proc/self/uid_map").write_text(f"{pwd.getpwnam('nobody').pw_uid} {numero} 1")
+
+
+def _a_un_nom(numero: int) -> bool:
+    with contextlib.suppress(KeyError):
+        return bool(pwd.getpwuid(numero))
+    return False
+
+
 def _verrou(dossier: Path, nom: str, mode: int) -> IO[str]:
     fichier = (dossier / nom).open("a")
     try:
@@ -145,17 +176,38 @@ def _initialiser(dossier: Path, binaires: Path) -> None:
             os.chown(chemin, identite["user"], identite["group"])
     commande = [binaires / "initdb", "-D", provisoire, "-U", "postgres", f"--pwfile={depot}"]
     commande += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
-    resultat = subprocess.run(commande, capture_output=True, text=True, check=False, **identite)
-    depot.unlink()
+    anonyme = not _a_un_nom(os.geteuid())
+    if anonyme:
+        identite["preexec_fn"] = _sous_un_nom
+    try:
+        resultat = subprocess.run(commande, capture_output=True, text=True, check=False, **identite)
+    except subprocess.SubprocessError as erreur:
+        raise ErreurUtilisateur(
+            f"le compte numéro {os.geteuid()} n’a pas de nom sur cette machine, et Postgres en "
+            "veut un : donnez l’adresse d’un autre Postgres dans DATABASE_URL, ou faites ajouter "
+            "ce numéro à /etc/passwd."
+        ) from erreur
+    finally:
+        depot.unlink()
     if resultat.returncode:
         raise ErreurUtilisateur(
-            "Postgres n’a pas pu créer sa base dans "
-            f"« {dossier} » (disque plein ou droits manquants ?) : {resultat.stderr.strip()}"
+            f"Postgres n’a pas pu créer sa base dans « {dossier} » ({_cause(provisoire)}) : "
+            f"{resultat.stderr.strip()}"
         )
     secret = dossier / "mot_de_passe"
     secret.touch(mode=0o600)
     secret.write_text(mot_de_passe)
     provisoire.rename(grappe)
+
+
+def _cause(grappe: Path) -> str:
+    """Ce qui a sans doute empêché de créer une grappe ici."""
+    if grappe.stat().st_mode & 0o777 != 0o700:
+        return (
+            "ce disque ne garde pas les droits, comme /mnt/c de WSL ou une clé USB : donnez un "
+            "dossier de votre disque Linux dans MLOPS_TRAVAIL"
+        )
+    return "disque plein ou droits manquants ?"
 
 
 def _port_pret(dossier: Path) -> int | None:
@@ -227,6 +279,8 @@ def ouvrir() -> str:
         ErreurUtilisateur: si Postgres manque ou ne démarre pas.
     """
     global _verrou_utilisateur  # noqa: PLW0603 (le verrou doit vivre autant que le processus)
+    for nom in [n for n in os.environ if n.startswith("PG") and n not in GARDES]:
+        del os.environ[nom]
     try:
         dossier = _dossier()
         if _verrou_utilisateur is None:

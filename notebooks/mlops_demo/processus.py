@@ -35,8 +35,8 @@ def port_libre() -> int:
         return prise.getsockname()[1]
 
 
-def verifier_port(port: int) -> None:
-    """Vérifie qu’un port de 127.0.0.1 est libre.
+def verifier_port(port: int, reglage: str) -> None:
+    """Vérifie qu’un port de 127.0.0.1 est libre ; ``reglage`` nomme ce qui en choisit un autre.
 
     Raises:
         ErreurUtilisateur: s’il est pris ou interdit.
@@ -48,7 +48,7 @@ def verifier_port(port: int) -> None:
         except (OSError, OverflowError) as erreur:
             raise ErreurUtilisateur(
                 f"le port {port} n’est pas disponible ({erreur}) : arrêtez ce qui l’occupe, ou "
-                "choisissez-en un autre (PORT=…)."
+                f"choisissez-en un autre ({reglage}=…)."
             ) from erreur
 
 

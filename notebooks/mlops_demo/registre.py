@@ -112,8 +112,12 @@ def _adresse_en_base() -> str:
 
 
 def creer_tables() -> None:
-    """Crée les tables de MLflow sur une base vierge."""
-    mlflow.MlflowClient(_adresse_en_base()).search_experiments(max_results=1)
+    """Crée les tables de MLflow sur une base vierge.
+
+    MLflow y écrit sans le protéger un chemin, celui d’ici d’office : une apostrophe l’arrêterait.
+    """
+    artefacts = (dossier_travail() / "artefacts").as_uri()
+    mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore(_adresse_en_base(), artefacts)
 
 
 def nom_du_modele() -> str:

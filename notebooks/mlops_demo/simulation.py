@@ -316,9 +316,9 @@ def rejouer(
         mesures["age_jours"] = _age(servi.version, mois)
         if derives:
             mesures["part_derive"] = derives[mois].result()
-        bilan = Mois(
-            mois, servi.version, mesures, supervision.alertes(mesures, auc_reference), probas=probas
-        )
+        alertes = supervision.muettes(_appris(servi, annee), vols)
+        alertes += supervision.alertes(mesures, auc_reference)
+        bilan = Mois(mois, servi.version, mesures, alertes, probas=probas)
         enregistrer_mesures(campagne, bilan, len(vols))
         if politique and mois + pd.offsets.MonthBegin(1) < pd.Timestamp(FIN):
             bilan.decision = decider(bilan.alertes, mois, essais, politique)
@@ -362,7 +362,8 @@ def controler(scenario: str, politique: Politique, annee: pd.DataFrame) -> Mois:
     mesures["psi_score"] = evaluation.psi(_scores_appris(servi, annee), vols["probabilite"])
     mesures["age_jours"] = _age(servi.version, mois)
     auc_reference = registre.essai_de(premier_champion())["auc"]
-    alertes = supervision.alertes(mesures, auc_reference)
+    alertes = supervision.muettes(_appris(servi, annee), vols)
+    alertes += supervision.alertes(mesures, auc_reference)
     decision = decider(alertes, mois, _essais_du_journal(), politique)
     bilan = Mois(mois, servi.version, mesures, alertes, decision)
     enregistrer_mesures(campagne, bilan, len(vols))
@@ -371,8 +372,12 @@ def controler(scenario: str, politique: Politique, annee: pd.DataFrame) -> Mois:
 
 def _scores_appris(servi: registre.ModeleServi, annee: pd.DataFrame) -> np.ndarray:
     """Ce que le modèle annonce pour les vols sur lesquels il a appris."""
-    appris = annee[annee["flight_date"] <= registre.essai_de(servi.version)["donnees.fin"]]
-    return entrainement.probabilites(servi.pipeline, appris)
+    return entrainement.probabilites(servi.pipeline, _appris(servi, annee))
+
+
+def _appris(servi: registre.ModeleServi, annee: pd.DataFrame) -> pd.DataFrame:
+    """Les vols sur lesquels un modèle a appris."""
+    return annee[annee["flight_date"] <= registre.essai_de(servi.version)["donnees.fin"]]
 
 
 def _age(version: int, mois: pd.Timestamp) -> int:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from mlops_demo import processus
 from mlops_demo.configuration import utilisateur
-from mlops_demo.features import CATEGORIES, NOMBRES
+from mlops_demo.features import CATEGORIES, FEATURES, NOMBRES, libelle
 
+MUETTE = "source muette"
 CALIBRATION = "calibration"
 PERFORMANCE = "pire que le taux moyen"
 DISCRIMINATION = "discrimination"
@@ -26,6 +28,9 @@ SORTIES = "dérive des sorties"
 ENTREES = "dérive des entrées"
 AGE = "modèle trop vieux"
 DECLENCHEURS = (CALIBRATION, PERFORMANCE, DISCRIMINATION)
+
+PART_PERDUE_MAX = 0.5
+VOLS_POUR_JUGER = 100  # en dessous, une variable toute vide peut être un hasard
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Alarmes:
 def explications(alarmes: Alarmes) -> list[dict]:
     """Chaque alarme, son seuil, sa raison, et si elle déclenche un réentraînement."""
     raisons = {
+        MUETTE: ("part perdue", PART_PERDUE_MAX, "le modèle juge sans elle, et rien ne le dit"),
         CALIBRATION: ("biais absolu", alarmes.biais_max, "un vol sur vingt mal compté"),
         PERFORMANCE: ("Brier skill", alarmes.skill_min, "annoncer la moyenne ferait mieux"),
         DISCRIMINATION: ("AUC perdue", alarmes.auc_perdue_max, "les vols sont moins bien classés"),
@@ -77,6 +83,21 @@ def alertes(mesures: dict, auc_reference: float, alarmes: Alarmes | None = None)
     return [nom for nom, levee in levees.items() if levee]
 
 
+def sans_valeur(reference: pd.DataFrame, courant: pd.DataFrame) -> list[str]:
+    """Les variables qui n’ont plus de valeur, ou l’ont perdue pour la moitié des vols."""
+    avant, presente = reference[FEATURES].notna().mean(), courant[FEATURES].notna().mean()
+    perdues = avant - presente > PART_PERDUE_MAX
+    if len(courant) >= VOLS_POUR_JUGER:
+        perdues |= presente == 0
+    return list(perdues.index[perdues])
+
+
+def muettes(reference: pd.DataFrame, courant: pd.DataFrame) -> list[str]:
+    """L’alarme à lever avant toutes les autres : des sources se sont tues, qu’elle nomme."""
+    mortes = [libelle(nom) for nom in sans_valeur(reference, courant)]
+    return [f"{MUETTE} : {', '.join(mortes)}"] if mortes else []
+
+
 def atelier() -> ProcessPoolExecutor:
     """Processus à part où Evidently s’importe et calcule pendant que le notebook avance.
 
@@ -94,15 +115,18 @@ def importer_evidently() -> None:
         importlib.import_module(module)
 
 
-def _jeu(exemples: pd.DataFrame):
+def _jeu(exemples: pd.DataFrame, sauf: list[str]):
     from evidently import DataDefinition, Dataset
 
-    definition = DataDefinition(numerical_columns=NOMBRES, categorical_columns=CATEGORIES)
-    return Dataset.from_pandas(exemples[CATEGORIES + NOMBRES], data_definition=definition)
+    nombres, categories = ([n for n in noms if n not in sauf] for noms in (NOMBRES, CATEGORIES))
+    definition = DataDefinition(numerical_columns=nombres, categorical_columns=categories)
+    return Dataset.from_pandas(exemples[categories + nombres], data_definition=definition)
 
 
 def part_derive(reference: pd.DataFrame, courant: pd.DataFrame, seuil: float = 0.2) -> float:
     """Part des variables dont le PSI contre la référence atteint le seuil, par Evidently.
+
+    Une variable qui n’a plus de valeur a dérivé plus que toute autre.
 
     C’est le calcul de ``DriftedColumnsCount``, sans les graphiques qu’il prépare pour chaque
     variable : personne ne les regarderait ici, et ils prennent neuf dixièmes du temps.
@@ -112,8 +136,10 @@ def part_derive(reference: pd.DataFrame, courant: pd.DataFrame, seuil: float = 0
 
     genres = dict.fromkeys(CATEGORIES, ColumnType.Categorical)
     genres |= dict.fromkeys(NOMBRES, ColumnType.Numerical)
+    mortes = sans_valeur(reference, courant)
     en_derive = [
-        psi_stat_test(reference[nom].dropna(), courant[nom].dropna(), genre, seuil).drifted
+        nom in mortes
+        or psi_stat_test(reference[nom].dropna(), courant[nom].dropna(), genre, seuil).drifted
         for nom, genre in genres.items()
     ]
     return float(sum(en_derive) / len(en_derive))
@@ -133,19 +159,22 @@ def derive(
 
     Returns:
         Une ligne par variable : ``variable``, ``psi``, ``derive`` (PSI au seuil ou au-dessus).
+        Une variable qui n’a plus de valeur y a un PSI infini ; Evidently ne sait pas la lire.
     """
     from evidently import Report
     from evidently.presets import DataDriftPreset
 
     prereglage = DataDriftPreset(method="psi", threshold=seuil)
-    vue = Report([prereglage]).run(_jeu(courant), _jeu(reference))
+    mortes = sans_valeur(reference, courant)
+    vue = Report([prereglage]).run(_jeu(courant, mortes), _jeu(reference, mortes))
     if rapport:
         rapport.parent.mkdir(parents=True, exist_ok=True)
         vue.save_html(str(rapport))  # donné en Path, il n’écrirait rien, sans le dire
         if os.environ.get("EVIDENTLY_URL"):
             _publier(vue, rapport.stem)
     mesures = [m for m in vue.dict()["metrics"] if "column" in m["config"]]
-    lignes = [(m["config"]["column"], float(m["value"])) for m in mesures]
+    lignes = [(nom, np.inf) for nom in mortes]
+    lignes += [(m["config"]["column"], float(m["value"])) for m in mesures]
     table = pd.DataFrame(lignes, columns=["variable", "psi"])
     return table.assign(derive=table["psi"] >= seuil)
 

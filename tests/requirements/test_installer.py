@@ -2,8 +2,11 @@
 
 import ast
 import importlib.util
+import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -88,6 +91,156 @@ def test_un_dossier_protege_est_refuse(installer, tmp_path):
     # Même root n’écrit pas dans le système de fichiers des processus.
     with pytest.raises(installer.Probleme, match="Impossible d’écrire dans « /proc »"):
         installer.exiger_ecriture(Path("/proc"))
+
+
+@pytest.mark.parametrize(
+    ("geste", "manque"), [("symlink_to", "les liens"), ("chmod", "les droits")]
+)
+def test_un_disque_sans_liens_ni_droits_est_nomme(installer, monkeypatch, tmp_path, geste, manque):
+    """Comme FAT, qui refuse les liens, ou /mnt/c, qui oublie les droits sans le dire."""
+
+    def refuser(*arguments):
+        if geste == "symlink_to":
+            raise PermissionError(1, "Operation not permitted")
+
+    installer.exiger_systeme_de_fichiers(tmp_path)
+    monkeypatch.setattr(Path, geste, refuser)
+    with pytest.raises(installer.Probleme, match=f"ne permet pas {manque}.*cd ~"):
+        installer.exiger_systeme_de_fichiers(tmp_path)
+
+
+def test_un_disque_d_ou_rien_ne_s_execute_est_nomme(installer, tmp_path):
+    if os.geteuid() or subprocess.call(
+        ["mount", "-t", "tmpfs", "-o", "noexec", "essai", tmp_path], stderr=subprocess.DEVNULL
+    ):
+        pytest.skip("monter un disque demande root")
+    try:
+        with pytest.raises(installer.Probleme, match="ne permet pas l’exécution de programmes"):
+            installer.exiger_systeme_de_fichiers(tmp_path)
+    finally:
+        subprocess.check_call(["umount", tmp_path])
+
+
+def test_windows_a_une_phrase():
+    """Ce Python-ci, privé du module que Windows n’a pas."""
+    code = f"import sys, runpy; sys.modules['fcntl'] = None; runpy.run_path({str(FICHIER)!r})"
+    refus = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert refus.returncode == 1
+    assert "installez WSL 2" in refus.stderr
+    assert "Traceback" not in refus.stderr
+
+
+def test_un_python_apporte_par_uv_est_trouve_hors_du_chemin(installer, monkeypatch, tmp_path):
+    apporte = tmp_path / ".local" / "bin" / f"python3.{sys.version_info[1]}"
+    apporte.parent.mkdir(parents=True)
+    apporte.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", "/nulle/part")
+    monkeypatch.setenv("HOME", str(tmp_path / "vide"))
+    assert installer.autre_python() is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert installer.autre_python() == str(apporte)
+
+
+# Ce qu’un terminal peut contenir, et un réglage de pip comme en donnent les entreprises.
+TERMINAL = {
+    "HOME": "/maison",
+    "PIP_USER": "1",
+    "PIP_TARGET": "/ailleurs",
+    "PIP_INDEX_URL": "https://index.exemple/simple",
+    "PYTHONPATH": "/ailleurs",
+    "PYTHONHOME": "/ailleurs",
+    "UV_SYSTEM_PYTHON": "1",
+    "UV_CACHE_DIR": "/cache",
+    "VIRTUAL_ENV": "/ailleurs",
+    "https_proxy": "http://mandataire:3128",
+}
+PIP_CONF = """\
+[global]
+extra-index-url =
+    https://un.exemple/simple
+    https://deux.exemple/simple
+constraint = /ailleurs
+timeout = 7
+user = true
+[install]
+user = true
+timeout = 8
+trusted-host = un.exemple
+"""
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Donne à ce processus le terminal voulu, et rien d’autre que PATH."""
+
+    def poser(**variables):
+        for nom in set(os.environ) - {"PATH"}:
+            monkeypatch.delenv(nom)
+        for nom, valeur in variables.items():
+            monkeypatch.setenv(nom, valeur)
+
+    return poser
+
+
+def test_du_terminal_ne_reste_que_le_reseau(installer, terminal, tmp_path):
+    conf = tmp_path / "pip.conf"
+    conf.write_text(PIP_CONF, encoding="utf-8")
+    terminal(**TERMINAL, PIP_CONFIG_FILE=str(conf))
+    pip = installer.reglages_de_pip(sys.executable)
+    donne = installer.environnement(pip)
+    retires = set(TERMINAL) - set(donne)
+    assert retires == {
+        *("PIP_USER", "PIP_TARGET", "PYTHONPATH", "PYTHONHOME", "UV_SYSTEM_PYTHON", "VIRTUAL_ENV")
+    }
+    deux = "https://un.exemple/simple https://deux.exemple/simple"
+    attendus = {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": TERMINAL["PIP_INDEX_URL"],
+        "UV_DEFAULT_INDEX": TERMINAL["PIP_INDEX_URL"],
+        "PIP_EXTRA_INDEX_URL": deux,
+        "UV_INDEX": deux,
+        "PIP_TIMEOUT": "8",
+        "UV_INSECURE_HOST": "un.exemple",
+    }
+    assert {n: donne[n] for n in attendus} == attendus
+    assert "PIP_CONSTRAINT" not in donne
+
+
+def test_des_reglages_de_pip_illisibles_tiennent_en_une_phrase(installer, terminal, tmp_path):
+    (tmp_path / "pip.conf").write_text("n’importe quoi", encoding="utf-8")
+    terminal(PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    with pytest.raises(installer.Probleme, match="pip ne lit pas ses réglages"):
+        installer.reglages_de_pip(sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("variables", "attendus"),
+    [
+        ({}, {"PIP_CERT": "MAGASIN", "UV_SYSTEM_CERTS": "true"}),
+        ({"SSL_CERT_FILE": "AC"}, {"PIP_CERT": "AC", "SSL_CERT_FILE": "AC"}),
+        ({"REQUESTS_CA_BUNDLE": "AC"}, {"PIP_CERT": "AC", "SSL_CERT_FILE": "AC"}),
+        ({"PIP_CERT": "AC"}, {"PIP_CERT": "AC", "SSL_CERT_FILE": "AC"}),
+    ],
+)
+def test_pip_et_uv_connaissent_les_memes_certificats(
+    installer, terminal, monkeypatch, tmp_path, variables, attendus
+):
+    lieux = {"MAGASIN": str(tmp_path / "magasin.pem"), "AC": str(tmp_path / "ac.pem")}
+    for lieu in lieux.values():
+        Path(lieu).touch()
+    monkeypatch.setattr(installer, "MAGASINS", ("/nulle/part", lieux["MAGASIN"]))
+    terminal(
+        HOME=str(tmp_path),
+        PIP_CONFIG_FILE=os.devnull,
+        **{n: lieux[v] for n, v in variables.items()},
+    )
+    donne = installer.environnement(installer.reglages_de_pip(sys.executable))
+    certificats = {
+        n: donne[n] for n in ("PIP_CERT", "SSL_CERT_FILE", "UV_SYSTEM_CERTS") if n in donne
+    }
+    assert certificats == {n: lieux.get(v, v) for n, v in attendus.items()}
 
 
 def test_l_installation_ne_se_refait_que_si_le_verrou_change(installer, projet, constructions):
@@ -195,6 +348,15 @@ PIP_RESEAU = """\
 WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': Failed to …
 ERROR: Could not find a version that satisfies the requirement tzdata==2026.6 (from versions: …)
 """
+UV_CERTIFICAT = """\
+error: Request failed after 3 retries in 9.2s
+  cause: error sending request for url (index/simple/tzdata/)
+  cause: invalid peer certificate: UnknownIssuer
+"""
+PIP_CERTIFICAT = """\
+WARNING: Retrying (Retry(total=0)) after connection broken by 'SSLError(SSLCertVerificationError(1,
+'[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer
+"""
 UV_DISQUE = """\
 error: Failed to install: pyarrow-25.0.0-cp311-cp311-manylinux_2_28_x86_64.whl (pyarrow==25.0.0)
   cause: failed to copy file: No space left on device (os error 28)
@@ -209,6 +371,8 @@ PIP_DISQUE = (
     [
         (UV_EMPREINTE, r"\(tzdata 2026\.6\) n’a pas l’empreinte attendue"),
         (PIP_EMPREINTE, r"\(tzdata 2026\.6\) n’a pas l’empreinte attendue"),
+        (UV_CERTIFICAT, "certificat que cette machine ne reconnaît pas"),
+        (PIP_CERTIFICAT, "certificat que cette machine ne reconnaît pas"),
         (UV_RESEAU, "vérifiez la connexion au réseau"),
         (PIP_RESEAU, "vérifiez la connexion au réseau"),
         (UV_DISQUE, "Le disque s’est rempli"),
@@ -226,7 +390,7 @@ class Commandes:
     def __init__(self, *issues):
         self.issues, self.appels = list(issues), []
 
-    def __call__(self, commande, dossier):
+    def __call__(self, commande, dossier, variables):
         self.appels.append("uv" if Path(commande[0]).name == "uv" else "pip")
         return self.issues.pop(0)
 
@@ -235,29 +399,34 @@ class Commandes:
     ("issues", "appels", "phrase"),
     [
         ([(0, ""), (0, "")], ["pip", "uv"], None),
-        # uv ne lit pas le réglage de pip : pip prend le relais.
+        # Un proxy dont pip seul a l’authentification : pip prend le relais.
         ([(0, ""), (2, UV_RESEAU), (0, "")], ["pip", "uv", "pip"], None),
         # Pas d’uv pour cette machine : pip installe tout.
         ([(1, "ERROR: no matching distribution"), (0, "")], ["pip", "pip"], None),
         # Une empreinte refusée ou un disque plein ne se contournent pas.
         ([(0, ""), (2, UV_EMPREINTE)], ["pip", "uv"], "empreinte"),
         ([(0, ""), (2, UV_DISQUE)], ["pip", "uv"], "disque"),
+        # pip lit les mêmes certificats : il ne ferait pas mieux.
+        ([(0, ""), (2, UV_CERTIFICAT)], ["pip", "uv"], "SSL_CERT_FILE"),
         ([(1, PIP_EMPREINTE)], ["pip"], "empreinte"),
         ([(1, PIP_RESEAU)], ["pip"], "réseau"),
         ([(0, ""), (2, UV_RESEAU), (1, PIP_RESEAU)], ["pip", "uv", "pip"], "réseau"),
     ],
 )
 def test_pip_ne_remplace_uv_que_quand_cela_peut_servir(
-    installer, monkeypatch, projet, issues, appels, phrase
+    installer, monkeypatch, capsysbinary, projet, issues, appels, phrase
 ):
     commandes = Commandes(*issues)
     monkeypatch.setattr(installer, "lancer", commandes)
     if phrase:
         with pytest.raises(installer.Probleme, match=phrase):
-            installer.installer_paquets(projet, projet / ".venv")
+            installer.installer_paquets(projet, projet / ".venv", {})
     else:
-        installer.installer_paquets(projet, projet / ".venv")
+        installer.installer_paquets(projet, projet / ".venv", {})
     assert commandes.appels == appels
+    if appels == ["pip", "uv", "pip"]:
+        dit = capsysbinary.readouterr().out.decode()
+        assert "uv n’a pas abouti (cause: dns error)" in dit, "le repli doit dire pourquoi"
 
 
 def test_uv_s_installe_par_ses_propres_lignes_du_verrou(installer):

@@ -1,6 +1,11 @@
 """L’accès à la base : une séance rend ce qu’elle a pris."""
 
 import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -120,3 +125,103 @@ def test_un_mot_de_passe_illisible_est_dit(sans_mot_de_passe, monkeypatch, tmp_p
     monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(fichier))
     with pytest.raises(ErreurUtilisateur, match="DATABASE_PASSWORD_FILE"):
         base.url()
+
+
+def test_des_options_encodees_arrivent_telles_quelles_par_les_deux_voies(demo, monkeypatch):
+    """L’espace d’une option s’écrit %20 : libpq ne lit pas le « + » de SQLAlchemy."""
+    options = "options=-c%20statement_timeout%3D12345%20-c%20lock_timeout%3D678"
+    monkeypatch.setenv("DATABASE_URL", f"{base.url()}?{options}")
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "options")
+    base.oublier()
+    assert base.url().endswith(f"?{options}")
+    lire = "SELECT current_setting('statement_timeout') AS a, current_setting('lock_timeout') AS b"
+    attendu = ("12345ms", "678ms")
+    with base.transaction() as connexion:
+        assert tuple(connexion.execute(sa.text(lire)).one()) == attendu
+    assert tuple(base.lire(lire).iloc[0]) == attendu
+    base.oublier()
+
+
+class Repartiteur(threading.Thread):
+    """Refuse, comme PgBouncer, les options d’une connexion."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.prise = socket.create_server(("127.0.0.1", 0))
+        self.port = self.prise.getsockname()[1]
+
+    def run(self):
+        """Répond à chaque connexion."""
+        motif = b"unsupported startup parameter in options: search_path"
+        champs = b"SFATAL\0C08P01\0M" + motif + b"\0\0"
+        while True:
+            connexion, _ = self.prise.accept()
+            with connexion:
+                # Une demande de chiffrement ne fait que huit octets : on la décline.
+                while len(connexion.recv(4096)) == 8:
+                    connexion.sendall(b"N")
+                connexion.sendall(b"E" + struct.pack("!i", len(champs) + 4) + champs)
+
+
+def test_un_repartiteur_qui_refuse_le_schema_dit_de_donner_l_adresse_directe(demo, monkeypatch):
+    repartiteur = Repartiteur()
+    repartiteur.start()
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://moi@127.0.0.1:{repartiteur.port}/base")
+    base.oublier()
+    with pytest.raises(ErreurUtilisateur, match=r"répartiteur.*adresse directe de Postgres"):
+        base.preparer()
+    base.oublier()
+
+
+def test_un_repartiteur_qui_ignore_le_schema_n_est_pas_suivi(demo, monkeypatch):
+    """Réglé par « ignore_startup_parameters = options », il ferait écrire dans « public »."""
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "ignore")
+    monkeypatch.setattr(base, "url_avec_schema", lambda nom: sa.make_url(base.url()))
+    base.oublier()
+    with pytest.raises(ErreurUtilisateur, match="adresse directe de Postgres"):
+        base.preparer()
+    base.oublier()
+
+
+@pytest.mark.parametrize(
+    ("revision", "dit"),
+    [
+        (
+            "451aebb31d03",
+            r"plus ancienne que MLflow [\d.]+ .*pg_dump.*mlflow db upgrade 'postgresql",
+        ),
+        ("ffffffffffff", r"plus récente que MLflow .*version du projet qui les a faites"),
+    ],
+)
+def test_des_tables_de_mlflow_d_une_autre_version_sont_dites(demo, revision, dit):
+    """Jamais mises à jour sans qu’on le demande."""
+    changer = sa.text("UPDATE mlflow.alembic_version SET version_num = :version RETURNING 1")
+    lire = sa.text("SELECT version_num FROM mlflow.alembic_version")
+    base.preparer()
+    with base.transaction() as connexion:
+        avant = connexion.execute(lire).scalar_one()
+        connexion.execute(changer, {"version": revision})
+    try:
+        with pytest.raises(ErreurUtilisateur, match=dit):
+            base.preparer()
+        with base.transaction() as connexion:
+            assert connexion.execute(lire).scalar_one() == revision
+    finally:
+        with base.transaction() as connexion:
+            connexion.execute(changer, {"version": avant})
+    base.preparer()
+
+
+def test_un_dossier_avec_apostrophe_ne_gene_pas_mlflow(tmp_path):
+    """Sa première expérience écrit le dossier courant dans du SQL, sans le protéger."""
+    dossier = tmp_path / "l'été à moi"
+    dossier.mkdir()
+    code = "from mlops_demo import base; base.preparer(); base.preparer(); print('prête')"
+    env = {n: v for n, v in os.environ.items() if n != "DATABASE_URL"}
+    env |= {"MLOPS_UTILISATEUR": "moi", "MLOPS_TRAVAIL": str(dossier)}
+    commande = [sys.executable, "-c", code]
+    fait = subprocess.run(
+        commande, cwd=dossier, env=env, capture_output=True, text=True, check=False
+    )
+    assert fait.stdout == "prête\n", fait.stderr[-500:]
+    subprocess.run([sys.executable, "-m", "mlops_demo", "nettoyer"], env=env, check=True)

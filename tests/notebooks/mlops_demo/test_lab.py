@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -12,12 +13,12 @@ import pytest
 from mlops_demo import processus
 
 
-def lancer(port, dossier):
+def lancer(dossier, *ports):
     """Lance la commande dans un dossier de travail à elle."""
     # Lancés en arrière-plan, ces tests ignorent SIGINT, et leurs enfants en héritent.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
-        [sys.executable, "-m", "mlops_demo", "lab", "--sans-navigateur", "--port", str(port)],
+        [sys.executable, "-m", "mlops_demo", "lab", "--sans-navigateur", *map(str, ports)],
         env={**os.environ, "MLOPS_UTILISATEUR": "lab", "MLOPS_TRAVAIL": str(dossier)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -26,8 +27,8 @@ def lancer(port, dossier):
 
 
 def test_les_adresses_imprimees_repondent_et_ctrl_c_arrete_tout(demo, tmp_path):
-    port = processus.port_libre()
-    lab = lancer(port, tmp_path)
+    ports = [processus.port_libre() for _ in range(2)]
+    lab = lancer(tmp_path, "--port", ports[0], "--port-mlflow", ports[1])
     lignes = []
     for ligne in lab.stdout:
         lignes.append(ligne)
@@ -35,7 +36,7 @@ def test_les_adresses_imprimees_repondent_et_ctrl_c_arrete_tout(demo, tmp_path):
             break
     sortie = "".join(lignes)
     adresses = re.findall(r"http://\S+", sortie)
-    assert len(adresses) == 2, sortie
+    assert [int(re.search(r":(\d+)", a[5:])[1]) for a in adresses] == ports, sortie
     for adresse in adresses:
         with urllib.request.urlopen(adresse, timeout=30) as reponse:
             assert reponse.status == 200, adresse
@@ -46,14 +47,13 @@ def test_les_adresses_imprimees_repondent_et_ctrl_c_arrete_tout(demo, tmp_path):
             urllib.request.urlopen(adresse, timeout=5)
 
 
-def test_un_port_pris_tient_en_une_phrase(demo, tmp_path):
-    import socket
-
+def test_un_port_pris_tient_en_une_phrase_qui_dit_quoi_regler(demo, tmp_path):
     with socket.socket() as prise:
         prise.bind(("127.0.0.1", 0))
         prise.listen()
-        lab = lancer(prise.getsockname()[1], tmp_path)
+        ports = ("--port", processus.port_libre(), "--port-mlflow", prise.getsockname()[1])
+        lab = lancer(tmp_path, *ports)
         sortie, _ = lab.communicate(timeout=60)
     assert lab.returncode == 1
-    assert "n’est pas disponible" in sortie
+    assert re.search(r"n’est pas disponible.*\(PORT_MLFLOW=…\)", sortie), sortie
     assert "Traceback" not in sortie

@@ -54,6 +54,63 @@ def attendre_l_arret(adresse, limite_s=20):
         time.sleep(0.1)
 
 
+def test_un_compte_sans_nom_a_sa_base(ailleurs):
+    """Un numéro que /etc/passwd ne connaît pas, comme dans bien des conteneurs."""
+    lire = "from mlops_demo import base; print(base.lire('SELECT 1 AS un')['un'].iloc[0])"
+    commande = ["unshare", "--user", "--map-user=23456", "--map-group=23456", sys.executable, "-c"]
+    env = {n: v for n, v in os.environ.items() if n not in ("USER", "LOGNAME")}
+    env |= {"MLOPS_UTILISATEUR": "moi", "MLOPS_TRAVAIL": str(ailleurs / "l'été à moi")}
+    fait = subprocess.run(
+        [*commande, lire], env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert fait.stdout == "1\n", fait.stderr
+
+
+def test_un_compte_sans_nom_a_qui_tout_est_refuse_sait_quoi_donner(ailleurs, monkeypatch):
+    def refuser():
+        raise OSError("espace d’utilisateurs refusé")
+
+    monkeypatch.setattr(postgres, "_a_un_nom", lambda numero: False)
+    monkeypatch.setattr(postgres, "_sous_un_nom", refuser)
+    with pytest.raises(ErreurUtilisateur, match=r"n’a pas de nom.*DATABASE_URL"):
+        postgres.ouvrir()
+    postgres.fermer()
+
+
+def test_un_disque_qui_ne_garde_pas_les_droits_est_nomme(ailleurs, monkeypatch):
+    """Comme /mnt/c : le dossier reste ouvert à tous, et initdb le refuse."""
+    mkdir = postgres.Path.mkdir
+
+    def ouvert(dossier, mode=0o777, **options):
+        mkdir(dossier, mode=mode, **options)
+        dossier.chmod(0o777)
+
+    def refuser(*arguments, **options):
+        return subprocess.CompletedProcess(arguments, 1, "", "initdb: error: permissions")
+
+    monkeypatch.setattr(postgres.Path, "mkdir", ouvert)
+    monkeypatch.setattr(postgres.subprocess, "run", refuser)
+    with pytest.raises(ErreurUtilisateur, match=r"ne garde pas les droits.*MLOPS_TRAVAIL"):
+        postgres.ouvrir()
+    postgres.fermer()
+    monkeypatch.undo()
+    monkeypatch.setenv("MLOPS_TRAVAIL", str(ailleurs / "à côté"))
+
+
+def test_le_terminal_d_un_autre_serveur_ne_change_rien(ailleurs):
+    reglages = {"PGSSLMODE": "require", "PGHOSTADDR": "203.0.113.1", "PGSERVICE": "absent"}
+    lire = "from mlops_demo import base; print(base.lire('SELECT 1 AS un')['un'].iloc[0])"
+    fait = subprocess.run(
+        [sys.executable, "-c", lire],
+        env=os.environ | reglages | {"PGCONNECT_TIMEOUT": "5", "MLOPS_UTILISATEUR": "moi"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert fait.stdout == "1\n", fait.stderr
+
+
 @pytest.mark.parametrize("fin", [signal.SIGKILL, signal.SIGTERM, None])
 def test_le_serveur_s_arrete_avec_son_dernier_utilisateur(ailleurs, fin):
     enfant, adresse = ouvrir()

@@ -50,7 +50,40 @@ def test_chaque_alarme_est_expliquee():
     noms = {e["alarme"] for e in supervision.explications(Alarmes())}
     pire = {"biais": 1, "brier_skill": -1, "auc": 0, "psi_score": 9, "part_derive": 1}
     toutes = alertes(pire | {"age_jours": 999}, REFERENCE)
-    assert noms == set(toutes)
+    assert noms == {supervision.MUETTE, *toutes}
+
+
+def test_la_meteo_de_juillet_manque_et_c_est_la_premiere_alarme(annee):
+    """Ni exception d’Evidently, ni NaN lu comme « pas de dérive »."""
+    mois = annee["flight_date"].dt.month
+    reference, juillet = annee[mois <= 3], annee[mois == 7]
+    assert supervision.muettes(reference, juillet) == [], "juillet a sa météo"
+    meteo = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip"]
+    meteo += ["pressure", "visib"]
+    sans = juillet.assign(**dict.fromkeys(meteo, np.nan))
+    (alarme,) = supervision.muettes(reference, sans)
+    assert alarme.startswith("source muette : température, point de rosée, humidité, ")
+    assert supervision.part_derive(reference, sans) > Alarmes().part_derive_max
+    table = supervision.derive(reference, sans).set_index("variable")
+    assert set(table.index[np.isinf(table["psi"])]) == set(meteo)
+    assert table.loc[meteo, "derive"].all()
+    assert not table["psi"].isna().any()
+
+
+@pytest.mark.parametrize(("perdue", "dite"), [(0.45, False), (0.55, True)])
+def test_une_source_qui_s_arrete_en_route_est_muette_passe_la_moitie(annee, perdue, dite):
+    mois = annee["flight_date"].dt.month
+    mai = annee[mois == 5].copy()
+    mai.loc[mai.index[: int(perdue * len(mai))], "temp"] = np.nan
+    attendu = ["source muette : température"] if dite else []
+    assert supervision.muettes(annee[mois <= 3], mai) == attendu
+
+
+def test_aucun_mois_de_2013_n_a_de_source_muette(annee):
+    """Les rafales ne sont relevées que quand il y en a : en avoir peu n’est pas une panne."""
+    mois = annee["flight_date"].dt.month
+    for numero in range(4, 13):
+        assert supervision.muettes(annee[mois <= 3], annee[mois == numero]) == [], numero
 
 
 def test_la_derive_trouve_la_variable_deplacee_et_elle_seule(annee, tmp_path):
