@@ -49,9 +49,9 @@ def textes_des_donnees(valeur):
             yield from textes_des_donnees(element)
     elif isinstance(valeur, dict) and valeur.get("langue") != "en":
         for cle, element in valeur.items():
-            # Les « outils » d’un schéma sont des noms d’icônes ; ceux d’un rôle, du texte.
-            icones = cle == "outils" and isinstance(element, list)
-            if cle not in CLES_HORS_PROSE and not icones:
+            # En liste, ce sont des noms d’icônes, de métiers, de blocs ; sinon, du texte.
+            noms = cle in {"outils", "qui", "points"} and isinstance(element, list)
+            if cle not in CLES_HORS_PROSE and not noms:
                 yield from textes_des_donnees(element)
 
 

@@ -46,6 +46,7 @@ def test_pdf_des_diapositives(impression, jeu):
     document = BeautifulSoup(jeu.read_text(encoding="utf-8"), "html.parser")
     titres = [section.select_one("h1, h2").get_text() for section in document.select("section[id]")]
     assert len(pages) == len(titres)
+    assert {tuple(map(float, page.mediabox[2:])) for page in pages} == {(960, 540)}
     for page, titre in zip(pages, titres, strict=True):
         assert sans_espaces(titre) in sans_espaces(page.extract_text()), titre
 
