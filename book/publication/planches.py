@@ -152,7 +152,7 @@ def principe(numero: int) -> Planche:
     reglages = lire_yaml(RACINE / "book" / "donnees" / "principes.yaml")[numero - 1]["expose"]
     lignes = [
         f"**Chez nous.** {reglages['chez_nous']}",
-        f"**Outils libres.** {', '.join(reglages['libres'])}",
+        f"**Outils.** {', '.join(reglages['libres'])}",
     ]
     droite = Planche(texte("\n\n".join(lignes)).donnees | {"classe": "principe"})
     # Le principe 8 est une note : la nôtre, plutôt qu’un exemple.
