@@ -46,7 +46,7 @@ def test_chaque_niveau_a_toutes_ses_parties(niveau):
     # Alors elle s’ouvre par son titre et son explication, puis montre son schéma et sa fiche
     assert titre == f"## Niveau {NIVEAUX[niveau]['niveau']}", "le titre vient des données"
     assert len(paragraphe.split()) > 20, "un paragraphe explique le niveau avant son schéma"
-    attendus = [f'schema("niveaux", niveau={niveau})', f"fiche({niveau})"]
+    attendus = [f'schema("carte", niveau={niveau})', f"fiche({niveau})"]
     assert codes(cellules) == attendus, "le schéma du niveau, puis sa fiche"
 
 
@@ -66,7 +66,7 @@ def test_les_niveaux_sont_executes_et_mesures():
 
 
 def test_les_schemas_nomment_les_outils():
-    dessins = [schema("niveaux", niveau=niveau).svg for niveau in range(5)]
+    dessins = [schema("carte", niveau=niveau).svg for niveau in range(5)]
     textes = {texte.strip() for svg in dessins for texte in re.findall(r">([^<>]+)<", svg)}
     oublies = [outil for outil in NOMMES if outil not in textes]
     assert oublies == [], "Aucun des cinq schémas ne nomme ces outils."

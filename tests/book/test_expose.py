@@ -17,7 +17,7 @@ CONSEIL = "Lancez « make markdown » et gardez ce qu’il écrit."
 IMPOSEES = ("R1", "R2", "R3")
 # Ce qui se dit d’une source, une fois, dans la bibliographie du livre.
 STATUTS = re.compile(
-    r"lue? chez un tiers|(?<!Gio )de mémoire|non vérifiée?s?|classement est le nôtre"
+    r"lue? chez un tiers|(?<!Gio )(?<!octets )de mémoire|non vérifiée?s?|classement est le nôtre"
 )
 NOMBRE = re.compile(r"\d+(?:\.\d+)?")
 

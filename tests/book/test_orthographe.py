@@ -25,7 +25,8 @@ HORS_PROSE = re.compile(
 )
 # Dans les données : les noms qui ne se lisent pas, et l’anglais.
 CLES_HORS_PROSE = set(
-    "anglais source origine etape modele page adresse de vers famille forme local cluster".split()
+    "ancre anglais source origine etape modele page adresse de vers famille forme local "
+    "cluster".split()
 )
 
 
