@@ -19,7 +19,7 @@ from publication.depot import RACINE, ErreurPublication
 from publication.dessin import Icone
 
 POLICES = RACINE / "notebooks" / "mlops_demo" / "polices"
-TITRE, DETAIL, OUTIL = 20, 16, 16
+TITRE, DETAIL, OUTIL = 20, 17, 17
 ECART = 10
 DERNIER = 4
 COTES = {"haut": (0.5, 0), "bas": (0.5, 1), "gauche": (0, 0.5), "droite": (1, 0.5)}
@@ -71,6 +71,7 @@ def disposer(
         "blocs": blocs,
         "fleches": fleches,
         "barrieres": [b for b in donnees.get("barrieres", []) if _existe(b, niveau)],
+        "outil": OUTIL,
         "ligne": donnees["ligne"],
         "accolade": donnees["accolade"] if niveau <= donnees["accolade"]["jusqua"] else None,
         "legende": {"manuel": any(x["manuel"] for x in (*blocs, *fleches)), "nouveau": niveau > 0},

@@ -22,8 +22,7 @@ RUBRIQUES = {
 }
 # Les outils que l’un des cinq schémas au moins doit nommer.
 NOMMES = (
-    "JupyterHub, Airflow, Superset, MLflow, Feast, DVC, Kubeflow, KServe, Prometheus, Grafana, "
-    "Evidently"
+    "JupyterHub, Airflow, Superset, MLflow, Feast, Kubeflow, KServe, Prometheus, Grafana, Evidently"
 ).split(", ")
 
 
