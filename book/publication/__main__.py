@@ -97,8 +97,9 @@ def temps() -> None:
 
 def reference() -> None:
     """Garde l’exécution que l’on vient de faire comme référence de l’exposé."""
-    from publication.reference import enregistrer
+    from publication.reference import enregistrer, exiger_un_arbre_commite
 
+    exiger_un_arbre_commite(RACINE)
     livre()
     fichier = enregistrer(RACINE)
     print(f"{fichier.relative_to(RACINE).as_posix()} est écrit : relisez ce qui y a changé.")

@@ -1,4 +1,4 @@
-"""Les PDF : le jeu de diapositives et le livre, imprimés par Chromium."""
+"""Les PDF : le jeu de diapositives, le livre et l’affiche, imprimés par Chromium."""
 
 import os
 import posixpath
@@ -50,6 +50,10 @@ aside.notes { display: none; }
   content: counter(page-du-jeu);
 }
 """
+AFFICHE = """<!DOCTYPE html><html lang="fr"><title>Le workflow MLOps complet</title>
+<style>@page {{ size: 420mm 297mm; margin: 0; }} body {{ margin: 0; }}
+img {{ display: block; width: 420mm; height: 296.8mm; object-fit: contain; }}</style>
+<img alt="Le workflow MLOps complet" src="data:image/svg+xml;base64,{dessin}">"""
 LIVRE = """
 @page { size: A4; margin: 15mm 14mm; }
 * { font-variant-ligatures: none; }
@@ -64,7 +68,7 @@ img, svg { max-width: 100%; max-height: 230mm; }
 
 
 def imprimer(racine: Path) -> list[Path]:
-    """Imprime les diapositives et le livre, déjà construits, dans ``_build/pdf``.
+    """Imprime dans ``_build/pdf`` les diapositives et le livre, déjà construits, et l’affiche.
 
     Raises:
         ErreurPublication: si Chromium manque ou n’imprime pas.
@@ -88,7 +92,21 @@ def imprimer(racine: Path) -> list[Path]:
         finally:
             provisoire.unlink()
         fichiers.append(place / f"{nom}.pdf")
-    return fichiers
+    return [*fichiers, _imprimer_l_affiche(chromium, place)]
+
+
+def _imprimer_l_affiche(chromium: str, place: Path) -> Path:
+    """Imprime l’affiche sur une page A3, couchée."""
+    from publication.schemas import schema
+
+    dessin = b64encode(schema("affiche").svg.encode()).decode()
+    provisoire = place / ".affiche.html"
+    ecrire(provisoire, AFFICHE.format(dessin=dessin))
+    try:
+        _imprimer_une(chromium, provisoire.as_uri(), place / "affiche.pdf")
+    finally:
+        provisoire.unlink()
+    return place / "affiche.pdf"
 
 
 def trouver_chromium() -> str:

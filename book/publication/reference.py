@@ -64,6 +64,18 @@ def enregistrer(racine: Path) -> Path:
     return fichier
 
 
+def exiger_un_arbre_commite(racine: Path) -> None:
+    """Refuse de dater une référence d’un commit que l’arbre ne redonne pas.
+
+    Raises:
+        ErreurPublication: si l’arbre a des changements qui ne sont pas commités.
+    """
+    if "modifié" in provenance(racine)["commit"]:
+        raise ErreurPublication(
+            "la référence nomme un commit, et l’arbre a des changements : commitez-les d’abord."
+        )
+
+
 def relever(racine: Path) -> dict[str, Any]:
     """Réunit ce que les notebooks exécutés ont écrit : leurs résultats et leurs durées.
 

@@ -141,11 +141,7 @@ def test_deux_planches_cote_a_cote():
 def test_un_principe():
     donnees = principe(1).donnees
     assert [f["nom"] for f in figures(donnees)] == ["fig-principe_1"]
-    assert [b.text for b in lire(donnees).select(".principe strong")] == [
-        "Chez nous.",
-        "Outils libres.",
-        "Nuages.",
-    ]
+    assert [b.text for b in lire(donnees).select(".principe strong")] == ["Chez nous.", "Outils."]
 
 
 def test_un_code_qr():
