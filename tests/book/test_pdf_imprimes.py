@@ -92,3 +92,12 @@ def test_liens_des_pdf(impression):
         assert nom != "livre" or len(renvois) > 100, (
             "Les renvois du livre restent dans le document."
         )
+
+
+def test_affiche_sur_une_page_a3(impression):
+    # L’affiche tient sur une page A3 couchée, et son texte y est du texte
+    affiche = PdfReader(RACINE / "_build" / "pdf" / "affiche.pdf")
+    assert [round(float(cote) / 72 * 25.4) for cote in affiche.pages[0].mediabox[2:]] == [420, 297]
+    assert len(affiche.pages) == 1
+    assert "Qui agit où" in affiche.pages[0].extract_text()
+    assert "affiche.pdf" in impression[1]
