@@ -43,3 +43,23 @@ def test_sans_javascript_le_lien_mene_a_l_image(ouvrir):
     page = ouvrir(java_script_enabled=False)
     assert page.locator("figure a").get_attribute("href") == IMAGE
     assert page.locator("dialog").count() == 0
+
+
+LARGE = "".join(f"<td>une case assez longue, numéro {n}</td>" for n in range(9))
+TABLEAUX = f"""<article><div style="overflow-x: auto"><table id="t"><caption>Les outils</caption>
+<tr style="white-space: nowrap">{LARGE}</tr></table></div><div><table><tr><td>court</td></tr></table>
+</div></article>"""
+
+
+def test_un_tableau_que_la_page_coupe_s_ouvre_en_grand(page_avec):
+    # Étant donné un téléphone, un tableau trop large et un qui tient
+    page = page_avec(TABLEAUX, "agrandir.js")(viewport={"width": 390, "height": 844})
+    # Alors le premier, et lui seul, a un bouton, qui en ouvre une copie sans le même identifiant
+    bouton = page.get_by_role("button", name="Voir le tableau en grand")
+    assert bouton.count() == 1
+    bouton.click()
+    cadre = page.get_by_role("dialog", name="Les outils en grand")
+    assert "numéro 8" in cadre.inner_text()
+    assert page.locator("#t").count() == 1
+    page.keyboard.press("Escape")
+    assert not cadre.is_visible()
