@@ -13,7 +13,7 @@ VERROUS := $(addprefix local/images/,uv.in demo/requirements.in hub/requirements
 DE_FRONT := --numprocesses 2 --dist loadscope
 
 .DEFAULT_GOAL := aide
-.PHONY: aide environnement book slides pdf markdown reference temps demo lab serve test lint lock audit bench mesures clean check up swarm down test-local k8s-check test-k8s
+.PHONY: aide environnement book slides pdf markdown reference temps demo lab serve test lint lock audit bench mesures captures clean check up swarm down test-local k8s-check test-k8s
 
 aide: ## affiche cette liste
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -101,6 +101,9 @@ bench: environnement ## mesure les temps et la mémoire, en tableaux (une dizain
 
 mesures: environnement ## mesure les pages avec Lighthouse et axe-core, dans book/mesures.json
 	@$(VENV) -m publication mesures
+
+captures: environnement ## prend les écrans des outils lancés par make up (profils airflow, superset)
+	@$(VENV) -m publication captures
 
 # Ces commandes ne demandent que Docker et un Python du système.
 check: ## vérifie Docker, la mémoire, le disque et les ports avant make up

@@ -20,6 +20,7 @@ def lire_arguments(arguments: list[str] | None) -> argparse.Namespace:
     commandes.add_parser("temps", help="compare le temps prévu, estimé et mesuré de l’exposé")
     commandes.add_parser("reference", help="garde les nombres de cette exécution pour l’exposé")
     commandes.add_parser("mesures", help="mesure les pages avec Lighthouse et axe-core")
+    commandes.add_parser("captures", help="prend les écrans des outils lancés par make up")
     servir = commandes.add_parser("servir", help="sert le livre construit sur 127.0.0.1")
     servir.add_argument("--port", type=int, default=8080, help="port d’écoute (8080)")
     return analyseur.parse_args(arguments)
@@ -113,6 +114,17 @@ def mesures() -> None:
     print(f"{MESURES.as_posix()} est écrit ; « make book » le met dans la page « État du livre ».")
 
 
+def captures() -> None:
+    """Prend les écrans des outils, et dit ce que pèse chacun."""
+    from publication.captures import capturer
+
+    debut = time.monotonic()
+    for ecran in capturer(RACINE):
+        poids = round(ecran.fichier.stat().st_size / 1000)
+        print(f"{ecran.fichier.name} : {ecran.outil} {ecran.version}, {poids} ko")
+    print(f"Écrans pris en {time.monotonic() - debut:.0f} s ; regardez chacun avant de le garder.")
+
+
 COMMANDES = {
     "livre": livre,
     "demo": demo,
@@ -122,6 +134,7 @@ COMMANDES = {
     "temps": temps,
     "mesures": mesures,
     "reference": reference,
+    "captures": captures,
 }
 
 

@@ -18,11 +18,8 @@ from publication.tableaux import Cellule, charger
 
 ANNEXE = "book/annexes.ipynb"
 ETAT = "book/etat.ipynb"
-# La légende d’une figure finit par son crédit.
-LEGENDE = re.compile(
-    r"(?P<legende>.+?)\. Auteur : (?P<auteur>.+?)\. Source : (?P<source>.+?)\. "
-    r"Licence : (?P<licence>.+)\."
-)
+# La légende d’une figure est une phrase, suivie de sa source si elle adapte celle d’un autre.
+LEGENDE = re.compile(r"(?P<legende>.+?)\.(?: Source : (?P<source>.+)\.)?")
 LIEN = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
 # Ce qui, dans un résultat, n’est pas du texte montré.
 INVISIBLE = re.compile(r"<(style|script|metadata)\b.*?</\1>|<[^>]*>", re.DOTALL)
@@ -66,9 +63,7 @@ class Figure:
     page: str
     nom: str
     legende: str
-    auteur: str
-    source: Cellule
-    licence: str
+    source: Cellule | None
     texte_alternatif: str
 
 
@@ -132,17 +127,15 @@ def index_des_outils() -> Entrees:
 
 
 def registre_des_figures() -> Entrees:
-    """Donne toutes les figures du livre, avec leur crédit et leur texte de remplacement."""
+    """Donne toutes les figures du livre, avec leur source et leur texte de remplacement."""
     return Entrees(
         tuple(
             Entree(
                 f"registre-{figure.nom}",
                 Cellule(f"Figure {figure.numero}. {figure.legende}", f"{figure.page}#{figure.nom}"),
                 (
-                    Cellule(f"Auteur : {figure.auteur}. Source : "),
-                    figure.source,
-                    Cellule(f". Licence : {figure.licence}. Texte de remplacement : "),
-                    Cellule(figure.texte_alternatif),
+                    *((Cellule("Source : "), figure.source, Cellule(". ")) if figure.source else ()),
+                    Cellule(f"Texte de remplacement : {figure.texte_alternatif}"),
                 ),
             )
             for figure in lire_figures()
@@ -166,7 +159,7 @@ def lire_figures(racine: Path = RACINE) -> list[Figure]:
             lue = LEGENDE.fullmatch(legende)
             if not lue:
                 raise ErreurPublication(
-                    f"la figure « {nom} » doit finir par « Auteur : … Source : … Licence : …. »"
+                    f"la légende de la figure « {nom} » doit être une phrase, finie par un point."
                 )
             figures.append(
                 Figure(
@@ -174,9 +167,7 @@ def lire_figures(racine: Path = RACINE) -> list[Figure]:
                     page=page.adresse,
                     nom=nom,
                     legende=_sans_balise(lue["legende"]),
-                    auteur=lue["auteur"],
-                    source=_source(lue["source"]),
-                    licence=lue["licence"],
+                    source=_source(lue["source"]) if lue["source"] else None,
                     texte_alternatif=reglages["image"]["alt"],
                 )
             )

@@ -18,7 +18,7 @@ from publication.reference import charger
 
 ENCRE = "#14263a"
 # La place d’un dessin sur une diapositive, en pouces : 1216 × 560 pixels, à 100 par pouce.
-TAILLE = (12.16, 5.6)
+TAILLE, TAILLE_ETROITE = (12.16, 5.6), (7.0, 5.4)
 # Le plus petit texte, en points : 18 pixels une fois le dessin à sa place.
 CORPS = 15.5
 REGLAGES = {
@@ -40,10 +40,10 @@ REGLAGES = {
 METIERS = (("data scientist", BLEU), ("développeur", ORANGE), ("administrateur système", VERT))
 
 
-def tracer(nom: str, sortie: StringIO) -> str:
+def tracer(nom: str, sortie: StringIO, etroite: bool = False) -> str:
     """Écrit une courbe en SVG ; donne son texte de remplacement."""
     with mpl.rc_context(REGLAGES | {"font.family": police()}):
-        dessin = Figure(figsize=TAILLE)
+        dessin = Figure(figsize=TAILLE_ETROITE if etroite else TAILLE)
         alternatif = COURBES[nom](charger()["resultats"], dessin.subplots())
         dessin.savefig(sortie, format="svg", metadata={"Date": None})
     return alternatif
@@ -163,14 +163,44 @@ def auc(r: dict[str, Any], repere: Axes) -> str:
 
 
 def fige_reentraine(r: dict[str, Any], repere: Axes) -> str:
-    """La log-loss, figé et réentraîné."""
+    """La log-loss, figé et réentraîné ; en gris, les mois dont le gain est dans le bruit."""
     a, b = _comparer(r, repere, "log_loss", "log-loss par vol (plus bas est mieux)")
+    gains = r["45_reentrainement"]["gains"]
+    # Avril n’est pas du bruit : les deux modèles y sont le même.
+    flous = [i for i, g in enumerate(gains) if i and g["bas"] <= 0 <= g["haut"]]
+    repere.axvspan(flous[0] - 0.4, flous[-1] + 0.4, color="#eef1f5", lw=0, zorder=0)
+    repere.text(
+        (flous[0] + flous[-1]) / 2,
+        max(a),
+        "gain dans le bruit",
+        ha="center",
+        va="center",
+        fontsize=19,
+        weight="bold",
+        color="#4a5868",
+    )
     rang = max(range(len(a)), key=lambda i: a[i] - b[i])
-    mois = r["44_supervision"]["mois"][rang]["mois"]
+    repere.annotate(
+        "",
+        (rang, b[rang] + 0.012),
+        (rang, a[rang] - 0.012),
+        arrowprops={"arrowstyle": "<->", "lw": 2, "color": GRIS},
+    )
+    repere.text(
+        rang - 0.12,
+        (a[rang] + b[rang]) / 2,
+        nombre(a[rang] - b[rang], 2),
+        ha="right",
+        va="center",
+        fontsize=22,
+        weight="bold",
+        color="#4a5868",
+    )
+    mois = [MOIS[int(g["mois"][5:7]) - 1] for g in gains]
     return (
         "Log-loss d’avril à décembre. L’écart le plus grand est en "
-        f"{MOIS[int(mois[5:7]) - 1]} : {nombre(a[rang], 2)} figé, {nombre(b[rang], 2)} réentraîné. "
-        "À partir de septembre, les deux courbes se touchent presque."
+        f"{mois[rang]} : {nombre(a[rang], 2)} figé, {nombre(b[rang], 2)} réentraîné. De "
+        f"{mois[flous[0]]} à {mois[flous[-1]]}, le gain est dans le bruit."
     )
 
 
@@ -373,6 +403,28 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
     )
 
 
+def ml_test_score(r: dict[str, Any], repere: Axes) -> str:
+    """Les quatre sections du ML Test Score ; la plus basse fait la note."""
+    sections = r["3_principes"]["sections"]
+    noms, points = list(sections)[::-1], list(sections.values())[::-1]
+    note = min(points)
+    repere.barh(noms, [7] * len(noms), color="#edf1f5", height=0.62)
+    couleurs = [ROUGE if p == note else BLEU for p in points]
+    repere.barh(noms, points, color=couleurs, height=0.62)
+    for rang, p in enumerate(points):
+        repere.annotate(
+            nombre(p, 1), (p, rang), xytext=(-12, 0), textcoords="offset points", ha="right",
+            va="center", fontsize=26, weight="bold", color="white",
+        )  # fmt: skip
+    repere.set_xlim(0, 7.05)
+    repere.set_xticks([0, 7])
+    repere.set_xlabel("points, sur sept par section")
+    repere.tick_params(length=0, labelsize=19)
+    repere.spines[["left", "bottom"]].set_visible(False)
+    suite = ", ".join(f"{nom} {nombre(p, 1)}" for nom, p in sections.items())
+    return f"Notre ML Test Score, sur sept par section : {suite}. La plus basse fait la note."
+
+
 COURBES: dict[str, Callable[[dict[str, Any], Axes], str]] = {
     f.__name__: f
     for f in (
@@ -386,5 +438,6 @@ COURBES: dict[str, Callable[[dict[str, Any], Axes], str]] = {
         mauvais_lot_modele,
         candidats,
         frise,
+        ml_test_score,
     )
 }

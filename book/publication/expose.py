@@ -31,6 +31,7 @@ ORDINAIRE = "ordinaire"
 TITRE = re.compile(r"#+ +(.+)\n*")
 SOURCES = re.compile(r"\n*^Sources : (.+?)\.?\s*\Z", re.MULTILINE)
 DEBUTS = {"slide", "subslide"}
+ROLES = DEBUTS | {"-", "fragment", "notes", "skip"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,10 @@ def _lire_une_partie(page: str, cellules: list[dict[str, Any]]) -> list[Diaposit
         genre = reglages.get("slide_type", "skip")
         source = "".join(cellule["source"])
         try:
+            if genre not in ROLES:
+                raise ErreurPublication(f"le rôle « {genre} » n’existe pas.")
+            if (version := reglages.get("version", VERSIONS[0])) not in VERSIONS:
+                raise ErreurPublication(f"la version « {version} » n’existe pas.")
             if genre in DEBUTS:
                 lues.append(_ouvrir(partie, cellule["id"], source, reglages))
             elif genre in {"-", "fragment", "notes"} or _etiquettes(cellule) & {
@@ -136,8 +141,6 @@ def _ouvrir(partie: str, nom: str, source: str, reglages: dict[str, Any]) -> Dia
     if not titre:
         raise ErreurPublication("une diapositive commence par son titre, « ## Le message ».")
     version = reglages.get("version", VERSIONS[0])
-    if version not in VERSIONS:
-        raise ErreurPublication(f"la version « {version} » n’existe pas.")
     ouvre = reglages["slide_type"] == "slide"
     diapositive = Diapositive(
         nom, partie, _soigner(titre[1]), reglages.get("genre", ""), version, ouvre

@@ -122,10 +122,15 @@ class _Ancres:
         self._vues: dict[str, int] = {}
 
     def donner(self, titre: str) -> str:
-        ancre = re.sub(r"[^\w\- ]", "", titre.lower()).replace(" ", "-")
-        rang = self._vues.get(ancre, 0)
-        self._vues[ancre] = rang + 1
-        return f"{ancre}-{rang}" if rang else ancre
+        nom = ancre(titre)
+        rang = self._vues.get(nom, 0)
+        self._vues[nom] = rang + 1
+        return f"{nom}-{rang}" if rang else nom
+
+
+def ancre(titre: str) -> str:
+    """Donne l’ancre de GitHub : ni ponctuation ni insécable, un tiret par espace."""
+    return re.sub(r"[^\w\- ]", "", titre.lower()).replace(" ", "-")
 
 
 def stabiliser(dessin: str) -> str:

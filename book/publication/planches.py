@@ -25,6 +25,7 @@ __all__ = [
     "extrait",
     "figure",
     "nombres",
+    "pile",
     "principe",
     "qr",
     "table",
@@ -36,6 +37,8 @@ MIME = "application/vnd.presentation+json"
 FIGURES = "book/figures"
 DEPOT = "https://github.com/SoufieneCHR/presentation_mlops"
 LANGAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".sql": "sql", "": "dockerfile"}
+# Ce qui réunit d’autres planches.
+COMPOSEES = {"deux", "pile"}
 BALISE = re.compile(r"<[^>]+>")
 
 
@@ -61,14 +64,14 @@ def _figure(nom: str, alternatif: str, svg: str) -> Planche:
     return Planche(donnees | {"alt": " ".join(insecables(alternatif).split())})
 
 
-def courbe(nom: str) -> Planche:
-    """Trace une courbe de l’exposé, d’après l’exécution de référence."""
+def courbe(nom: str, etroite: bool = False) -> Planche:
+    """Trace une courbe de l’exposé, d’après la référence ; étroite, pour un demi-écran."""
     from publication.courbes import COURBES, tracer
 
     if nom not in COURBES:
         raise ErreurPublication(f"la courbe « {nom} » n’existe pas.")
     dessin = StringIO()
-    alternatif = tracer(nom, dessin)
+    alternatif = tracer(nom, dessin, etroite)
     return _figure(f"expose-{nom.replace('_', '-')}", remplir(alternatif), dessin.getvalue())
 
 
@@ -118,6 +121,10 @@ def extrait(fichier: str, debut: str, lignes: int = 0, fin: str = "") -> Planche
         if derniere is None:
             raise ErreurPublication(f"« {fichier} » n’a pas de ligne qui satisfasse « {fin} ».")
         lignes = derniere + 1
+    if not lignes:
+        raise ErreurPublication(
+            f"l’extrait de « {fichier} » : dites combien de lignes, ou laquelle est la dernière."
+        )
     code = _desindenter(suite[:lignes])
     langage = LANGAGES.get(source.suffix, "text")
     return Planche({"genre": "code", "fichier": fichier, "langage": langage, "code": code})
@@ -149,13 +156,20 @@ def principe(numero: int) -> Planche:
         f"**Nuages.** {', '.join(reglages['nuages'])}",
     ]
     droite = Planche(texte("\n\n".join(lignes)).donnees | {"classe": "principe"})
-    return cote_a_cote(figure(schema(f"principe_{numero}")), droite, (3, 2))
+    # Le principe 8 est une note : la nôtre, plutôt qu’un exemple.
+    gauche = courbe("ml_test_score", True) if numero == 8 else figure(schema(f"principe_{numero}"))
+    return cote_a_cote(gauche, droite, (3, 2))
 
 
 def cote_a_cote(gauche: Planche, droite: Planche, parts: tuple[int, int] = (1, 1)) -> Planche:
     """Met deux planches côte à côte, dans ces proportions."""
     deux = [gauche.donnees, droite.donnees]
     return Planche({"genre": "deux", "planches": deux, "parts": list(parts)})
+
+
+def pile(*planches: Planche) -> Planche:
+    """Montre des planches l’une après l’autre, à la même place ; imprimées, elles se suivent."""
+    return Planche({"genre": "pile", "planches": [p.donnees for p in planches]})
 
 
 def qr(adresse: str = DEPOT) -> Planche:
@@ -187,6 +201,16 @@ def html(planche: dict[str, Any], incorporer: bool = False) -> str:
         a, b = planche["parts"]
         deux = "".join(f"<div>{html(p, incorporer)}</div>" for p in planche["planches"])
         return f'<div class="deux" style="grid-template-columns: {a}fr {b}fr">{deux}</div>'
+    if genre == "pile":
+        # Chacune s’efface quand la suivante paraît ; la dernière reste.
+        n = len(planche["planches"])
+        classes = ["fade-out", *["current-visible"] * (n - 2), ""][:n]
+        empilees = "".join(
+            f'<div class="fragment {classe}" data-fragment-index="{max(rang - 1, 0)}">'
+            f"{html(p, incorporer)}</div>"
+            for rang, (p, classe) in enumerate(zip(planche["planches"], classes, strict=True))
+        )
+        return f'<div class="pile">{empilees}</div>'
     if genre == "figure":
         adresse = f"figures/{planche['nom']}.svg"
         if incorporer:
@@ -237,7 +261,7 @@ def _en_ligne(markdown: str) -> str:
 def markdown(planche: dict[str, Any]) -> str:
     """Dit une planche en Markdown, tel que GitHub le rend ; vide si elle ne va qu’à l’écran."""
     genre = planche["genre"]
-    if genre == "deux":
+    if genre in COMPOSEES:
         return "\n\n".join(filter(None, map(markdown, planche["planches"])))
     if genre == "figure":
         image = f"![{_sans_crochets(planche['alt'])}]({FIGURES}/{planche['nom']}.svg)"
@@ -264,14 +288,14 @@ def _sans_crochets(alternatif: str) -> str:
 
 def figures(planche: dict[str, Any]) -> list[dict[str, Any]]:
     """Donne les dessins et les captures d’une planche, où qu’ils soient."""
-    if planche["genre"] == "deux":
+    if planche["genre"] in COMPOSEES:
         return [f for p in planche["planches"] for f in figures(p)]
     return [planche] if planche["genre"] in {"figure", "ecran"} else []
 
 
 def mots(planche: dict[str, Any]) -> str:
     """Donne le texte qu’une planche fait lire, code et dessins exclus."""
-    if planche["genre"] == "deux":
+    if planche["genre"] in COMPOSEES:
         return " ".join(map(mots, planche["planches"]))
     if planche["genre"] in {"code", "figure"}:
         return planche.get("adresse", "")

@@ -158,7 +158,10 @@ def valeur(nom: str, reference: dict[str, Any] | None = None) -> str:
         return str(valeur_brute - premiere + 1)
     if forme not in FORMATS:
         raise ErreurPublication(f"la valeur « {nom} » a une forme inconnue : « {forme} ».")
-    return FORMATS[forme](valeur_brute)
+    try:
+        return FORMATS[forme](valeur_brute)
+    except TypeError as erreur:
+        raise ErreurPublication(f"la valeur « {nom} » ne s’écrit pas en « {forme} ».") from erreur
 
 
 def remplir(texte: str) -> str:
@@ -168,7 +171,7 @@ def remplir(texte: str) -> str:
         ErreurPublication: si une valeur n’existe pas, ou s’il reste une accolade double.
     """
     rempli = APPEL.sub(lambda appel: valeur(appel[1]), texte)
-    if "{{" in rempli:
+    if "{{" in rempli or "}}" in rempli:
         raise ErreurPublication(f"un appel de valeur est mal écrit : « {rempli.strip()[:80]} ».")
     return rempli
 

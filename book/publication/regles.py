@@ -10,6 +10,7 @@ from typing import Any
 
 from publication.depot import ErreurPublication
 from publication.expose import ORDINAIRE, Diapositive, parait
+from publication.planches import COMPOSEES
 from publication.references import references
 
 MOT = re.compile(r"\w[\w’'-]*")
@@ -70,7 +71,7 @@ def _une(d: Diapositive) -> Iterator[str]:
 
 
 def _planche(planche: dict[str, Any]) -> Iterator[str]:
-    if planche["genre"] == "deux":
+    if planche["genre"] in COMPOSEES:
         for p in planche["planches"]:
             yield from _planche(p)
     lignes, colonnes = (len(planche.get(cle, ())) for cle in ("lignes", "colonnes"))

@@ -1,82 +1,13 @@
-"""Les schémas du livre : des données en YAML, un dessin vectoriel autonome.
+"""Les schémas du livre : des places en données (YAML), un dessin vectoriel autonome.
 
-``schema("venn")`` dessine ``book/donnees/schemas/venn.yaml``. Le dessin est un SVG sans script ni
-police à charger, sur un panneau clair. Ce qui ne tient pas, se chevauche ou n’existe pas arrête le
-dessin avec une phrase qui dit quoi corriger.
+``schema("venn")`` dessine ``book/donnees/schemas/venn.yaml`` ; ``schema("carte", niveau=2)``, la
+carte des niveaux. Aucun moteur ne place rien : chaque bloc, chaque flèche est là où les données le
+mettent, et ce qui ne tient pas, sort du cadre ou n’existe pas arrête le dessin par une phrase.
 
-Clés de tous les schémas
-------------------------
-``modele``
-    ``flux``, ``boucle`` ou ``venn``.
-``titre``, ``description``
-    Le titre court, sans point final, et le texte de remplacement : des phrases complètes qui
-    disent ce qu’on voit.
-``credit``
-    ``{auteur: presentation_mlops, source: d’après …, licence: CC BY 4.0}``.
-``hauteur``, ``corps``
-    Hauteur pour 1280 de large (720 par défaut) ; taille du texte principal (20 par défaut). Aucun
-    texte ne descend sous 20, et la hauteur ne dépasse pas 812 : une diapositive le réduirait.
-
-Modèle ``flux``
----------------
-Des nœuds sur une grille, des flèches, des zones. Une case est ``[colonne, ligne]``, comptée à
-partir de 1, décimales admises ; une taille est ``[colonnes, lignes]``.
-
-``grille``
-    ``colonnes`` et ``lignes`` : un nombre, ou la liste des poids relatifs ; ``ecart`` : les blancs
-    ``[entre colonnes, entre lignes]`` en pixels (``[110, 56]`` par défaut) ; ``marge`` : les blancs
-    du tour ``[haut, droite, bas, gauche]`` (``[32, 32, 32, 32]`` par défaut).
-``legende``
-    ``false`` pour ne pas montrer la légende des familles et des flèches.
-``zones``
-    Liste de ``{titre, de: case, a: case, famille}`` : un cadre titré autour de ces cases. Il
-    déborde de 48 en haut et de 16 ailleurs : prévoir un écart en conséquence.
-``noeuds``
-    Un nom suivi de : ``case`` ; ``taille`` (``[1, 1]``) ; ``texte`` (en gras) et ``detail`` (plus
-    petit) ; ``famille`` : ``donnees``, ``code``, ``modele``, ``service``, ``surveillance``,
-    ``humain`` ou ``neutre`` ; ``outils`` : des noms de ``icones.yaml`` ; ``manuel: true`` pose une
-    main ; ``accent: true`` met le nœud en évidence ; ``pastille`` : un mot à cheval sur le bord,
-    à droite sauf si ``pastille_a`` dit ``gauche`` ; ``forme`` :
-
-    - ``rectangle`` (par défaut), ``cylindre`` (une base), ``document``, ``personne``, ``texte``
-      (sans bord, aligné au centre) ;
-    - ``tableau`` : ``colonnes`` (les têtes), ``lignes`` (des listes), ``surligne`` (le numéro de la
-      ligne à montrer, à partir de 1), ``poids`` (largeurs relatives) ;
-    - ``jauge`` : ``valeur`` et ``maximum`` (un arc gradué sous le texte) ;
-    - ``courbe`` : ``points`` (des ``[x, y]`` entre 0 et 1, y vers le haut), ``seuil: {y, texte}``,
-      ``reperes`` (des ``{x, y, texte}`` entre 0 et 1), ``axes: [abscisse, ordonnée]``.
-``fleches``
-    Liste de ``{de, vers}`` avec au besoin :
-
-    - ``texte``, posé le long du plus long segment, et pour le déplacer : ``place`` (0.5, part du
-      segment), ``cote`` (``dessus``, ``dessous``, ``droite``, ``gauche``), ``largeur`` en pixels ;
-    - ``depart`` et ``arrivee`` : ``haut``, ``bas``, ``gauche``, ``droite``, ou ``[côté, part]`` où
-      la part va de 0 (gauche ou haut) à 1. Sans eux, la flèche est droite si les nœuds se font
-      face, sinon coudée : elle sort à l’horizontale et entre à la verticale ;
-    - ``milieu`` : la part (0.5) où tourne une flèche en Z ; ``detour`` : l’écart (32) d’une flèche
-      en U, qui sort et entre du même côté ;
-    - ``trait`` : ``plein`` ou ``pointille`` ; ``manuel: true`` : tirets et main ; ``accent: true``
-      la met en évidence.
-
-Une zone, un nœud ou une flèche peut porter ``depuis`` et ``jusqua`` : les niveaux entre lesquels
-il existe (``schema("niveaux", niveau=2)``). Toute valeur peut dépendre du niveau : on l’écrit
-alors ``{0: Notebook, 2: Pipeline}``, et la dernière atteinte vaut. ``echelle`` donne le nom des
-niveaux. Ce qui apparaît, s’automatise, ou change de texte ou d’outils au niveau montré est mis en
-évidence, ce qui viendra n’est qu’esquissé.
-
-Modèle ``boucle``
------------------
-De un à trois anneaux accolés. ``anneaux`` : liste de ``{texte, detail, famille, accent, depart,
-quartiers}`` ; ``texte`` est au centre ; ``depart`` est l’angle où commence le premier quartier, en
-degrés depuis le haut (0) ; chaque quartier a ``texte``, et au besoin ``famille``, ``accent`` et,
-pour un anneau seul, ``detail`` (écrit à côté). On tourne dans le sens des aiguilles d’une montre.
-``retour`` : le texte d’une flèche qui revient du dernier anneau au premier. ``notes`` : liste de
-textes écrits sous les anneaux, un par anneau. ``lien`` : ``double`` pour des flèches ⇄ entre
-anneaux.
-
-Modèle ``venn``
----------------
-Trois ``cercles`` (``texte``, ``detail``, ``famille``) et leur ``centre`` (``texte``, ``detail``).
+Clés de tous les schémas : ``modele`` (``croquis``, ``carte``, ``acteurs`` ou ``affiche``),
+``titre`` (court, sans point final), ``description`` (le texte de remplacement : des phrases
+complètes qui disent ce qu’on voit), et ``source`` si le dessin adapte celui d’un autre. Les clés de
+chaque modèle sont dites dans ``croquis.py`` et ``carte.py``.
 """
 
 from collections.abc import Mapping
@@ -87,17 +18,15 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from publication import anneaux, flux
+from publication import carte, croquis
 from publication.depot import RACINE, ErreurPublication, lire_yaml
-from publication.dessin import FAMILLES, HAUTEUR_MAX, LARGEUR, Icone, verifier
+from publication.dessin import Icone
 from publication.typographie import insecables
 
 SCHEMAS = RACINE / "book" / "donnees" / "schemas"
 ICONES = RACINE / "book" / "donnees" / "icones.yaml"
 GABARITS = Path(__file__).parent / "gabarits"
-
-COMMUNES = ("modele", "titre", "description", "credit")
-MODELES = {"flux": flux.disposer, "boucle": anneaux.boucle, "venn": anneaux.venn}
+MODELES = ("croquis", "carte", "acteurs", "affiche")
 
 
 @dataclass(frozen=True)
@@ -107,14 +36,14 @@ class Schema:
     nom: str
     titre: str
     description: str
-    credit: Mapping[str, str]
+    source: str
     svg: str = field(repr=False)
 
     @property
     def legende(self) -> str:
-        """La légende de la figure : son titre, puis son auteur, sa source et sa licence."""
-        credit = (f"{nom} : {self.credit[nom.lower()]}." for nom in ("Auteur", "Source", "Licence"))
-        return " ".join([f"{self.titre.rstrip('.')}.", *credit])
+        """La légende de la figure : son titre, et sa source si elle en a une."""
+        source = f" Source : {self.source}." if self.source else ""
+        return f"{self.titre}.{source}"
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -125,7 +54,7 @@ def schema(nom: str, niveau: int | None = None) -> Schema:
 
     Args:
         nom: le nom du fichier, sans son extension.
-        niveau: le niveau à montrer, pour un schéma qui grandit.
+        niveau: le niveau à montrer, pour la carte.
 
     Raises:
         ErreurPublication: si le fichier est fautif ou si le dessin ne tient pas.
@@ -134,20 +63,23 @@ def schema(nom: str, niveau: int | None = None) -> Schema:
 
 
 def dessiner(nom: str, donnees: Mapping[str, Any], niveau: int | None = None) -> Schema:
-    """Dessine un schéma à partir de ses données."""
+    """Dessine un schéma à partir de ses données.
+
+    Raises:
+        ErreurPublication: si elles sont fautives ou si le dessin ne tient pas.
+    """
     try:
-        verifier("schéma", donnees, COMMUNES)
-        donnees = flux.au_niveau(donnees, niveau)
-        verifier("crédit", donnees["credit"], ("auteur", "source", "licence"), ())
-        if donnees["modele"] not in MODELES:
-            raise ErreurPublication(f"le modèle « {donnees['modele']} » n’existe pas.")
-        if donnees.get("hauteur", 0) > HAUTEUR_MAX:
-            raise ErreurPublication(f"la hauteur dépasse {HAUTEUR_MAX} pixels.")
-        dessin = MODELES[donnees["modele"]](donnees, icones(), niveau)
+        manque = [cle for cle in ("modele", "titre", "description") if not donnees.get(cle)]
+        if manque:
+            raise ErreurPublication(f"il manque {' et '.join(manque)}.")
+        dessin = _disposer(donnees, niveau)
     except ErreurPublication as erreur:
         raise ErreurPublication(f"schéma « {nom} » : {erreur}") from erreur
     prefixe = nom if niveau is None else f"{nom}-{niveau}"
-    titre, description = (insecables(donnees[cle]).strip() for cle in ("titre", "description"))
+    titre, description = (
+        " ".join(insecables(carte.au_niveau(donnees[cle], niveau or 0)).split())
+        for cle in ("titre", "description")
+    )
     svg = (
         _gabarits()
         .get_template(f"{donnees['modele']}.svg.j2")
@@ -155,12 +87,25 @@ def dessiner(nom: str, donnees: Mapping[str, Any], niveau: int | None = None) ->
             prefixe=prefixe,
             titre=titre,
             description=description,
-            largeur=LARGEUR,
-            familles=FAMILLES,
+            police=carte.police_incorporee(),
             **dessin,
         )
     )
-    return Schema(prefixe, donnees["titre"], donnees["description"], donnees["credit"], svg)
+    return Schema(prefixe, titre, description, insecables(donnees.get("source", "")), svg)
+
+
+def _disposer(donnees: Mapping[str, Any], niveau: int | None) -> dict[str, Any]:
+    modele = donnees["modele"]
+    if modele == "croquis":
+        return croquis.disposer(donnees, icones())
+    if modele == "carte":
+        if niveau is None:
+            raise ErreurPublication("ce schéma grandit, il faut dire quel niveau montrer.")
+        return carte.disposer(donnees, icones(), niveau)
+    if modele in MODELES:
+        explication, fond = (lire_yaml(SCHEMAS / f"{n}.yaml") for n in ("affiche", "carte"))
+        return carte.affiche(explication, fond, icones())
+    raise ErreurPublication(f"le modèle « {modele} » n’existe pas.")
 
 
 @cache
@@ -179,5 +124,6 @@ def _gabarits() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    atelier.filters["coude"] = carte.coude
     atelier.filters["n"] = lambda nombre: f"{nombre:.1f}".removesuffix(".0")
     return atelier

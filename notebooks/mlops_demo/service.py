@@ -128,7 +128,7 @@ def fabriquer() -> FastAPI:
     @app.post(
         "/predict",
         max_body_size=OCTETS_MAX,
-        summary="Juger des vols",
+        summary="Juger des vols.",
         response_model=Reponse,
         response_description="Une probabilité de retard par vol, dans l’ordre.",
         responses={
@@ -246,7 +246,7 @@ def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures
 
     @app.get(
         "/metrics",
-        summary="Mesures, pour Prometheus",
+        summary="Mesures, pour Prometheus.",
         response_class=PlainTextResponse,
         response_description="Les mesures du moment.",
     )

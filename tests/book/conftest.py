@@ -8,7 +8,10 @@ import threading
 
 import pytest
 from playwright.sync_api import sync_playwright
+from publication import expose
 from publication.depot import RACINE
+from publication.expose import ORDINAIRE
+from publication.livre import executer_l_expose, une_seule_fabrication
 from publication.serveur import preparer
 
 RESEAU_COUPE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
@@ -42,8 +45,22 @@ def servi(livre):
 
 
 @pytest.fixture(scope="session")
-def jeu(livre):
-    """Construit le jeu comme le ferait « make slides » et donne sa page."""
+def diapositives():
+    """Toutes les diapositives du vrai exposé, qui s’exécute en quelques secondes s’il a changé."""
+    with une_seule_fabrication(RACINE):
+        executer_l_expose(RACINE)
+    return expose.lire(RACINE)
+
+
+@pytest.fixture(scope="session")
+def ordinaires(diapositives):
+    """Celles de l’exposé de 45 minutes."""
+    return [d for d in diapositives if expose.parait(d.version, ORDINAIRE)]
+
+
+@pytest.fixture(scope="session")
+def jeu():
+    """Construit le jeu comme le ferait « make slides » et donne sa page ; il se passe du livre."""
     resultat = subprocess.run(
         [sys.executable, "-m", "publication", "diapositives"],
         cwd=RACINE,

@@ -20,6 +20,8 @@ GRAS = re.compile(r"\*\*(.+?)\*\*")
 GRAS_LIE = re.compile(r"\[\*\*(.+?)\*\*\]\(([^)]*)\)")
 # Le gras qui n’est pas celui d’un terme : meneur d’encadré ou d’élément de liste, rubrique, case.
 MENEUR = re.compile(r"^(> |\s*- |\s*\d+\. )\*\*[^*]+\*\*")
+# Les trois gestes de l’accueil.
+ACTION = re.compile(r"\*\*\[[^\]*]+\]\([^)]*\)\*\*")
 RUBRIQUES = ("**But.**", "**Durée.**", "**Ce que vous verrez :**")
 # Ce qui dessine : un schéma, ou un graphique du paquet.
 DESSINE = re.compile(r"\bschema\(|\bgraphiques\.(axe|comparer|calibration)\(")
@@ -28,8 +30,7 @@ PHRASE = re.compile(r"[A-ZÀ-Ü].*\.", re.DOTALL)
 
 def prose(notebook):
     """Le texte que lit le lecteur d’un notebook, ligne à ligne, sans ses titres."""
-    lues = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
-    textes = [c.source for c in lues if c.cell_type == "markdown"]
+    textes = [c.source for c in notebook.cells if c.cell_type == "markdown"]
     return [ligne for texte in textes for ligne in texte.splitlines() if not ligne.startswith("#")]
 
 
@@ -129,7 +130,7 @@ def test_tout_terme_en_gras_est_lie_au_glossaire(page):
             vus.add(visee)
         if ligne.startswith("|"):
             continue
-        reste = GRAS_LIE.sub("", MENEUR.sub("", ligne))
+        reste = GRAS_LIE.sub("", MENEUR.sub("", ACTION.sub("", ligne)))
         libre = [gras for gras in GRAS.findall(reste) if f"**{gras}**" not in RUBRIQUES]
         assert libre == [], f"Du gras qui n’est pas un terme lié au glossaire : {ligne}"
 

@@ -23,6 +23,12 @@ def test_format(notebook):
     assert len(identifiants) == len(set(identifiants)), "Deux cellules ont le même identifiant."
 
 
+def test_le_livre_n_est_pas_l_expose(notebook):
+    """Les diapositives, leurs notes et leurs textes sont dans book/expose."""
+    assert [c.id for c in notebook.cells if "slideshow" in c.metadata] == []
+    assert [c.id for c in notebook.cells if "remove-cell" in c.metadata.get("tags", [])] == []
+
+
 def test_sans_sortie(notebook):
     for cellule in notebook.cells:
         if cellule.cell_type == "code":

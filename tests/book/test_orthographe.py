@@ -1,4 +1,4 @@
-"""L’orthographe : la prose des notebooks et des données, lue par Hunspell en français.
+"""L’orthographe : la prose des notebooks, de l’exposé et des données, lue par Hunspell en français.
 
 Les mots justes que le dictionnaire ignore sont dans ``mots.txt``, un par ligne, en minuscules.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from publication.depot import RACINE, lire_sommaire, lire_yaml
+from publication.expose import pages
 from publication.references import references
 from publication.tableaux import DONNEES
 
@@ -18,7 +19,7 @@ MOTS = Path(__file__).with_name("mots.txt")
 # Ce qui n’est pas de la prose française : code, adresses, citations en anglais, noms de fichiers,
 # sigles et noms à capitales ou à chiffres.
 HORS_PROSE = re.compile(
-    r"```.*?```|`[^`]*`|\]\([^)]*\)|« ?\*[^*]*\* ?»|“[^”]*”"
+    r"\{\{.*?\}\}|```.*?```|`[^`]*`|\]\([^)]*\)|« ?\*[^*]*\* ?»|“[^”]*”"
     r"|\b[\w-]+(?:[_./][\w-]+)+|\b\w*\d\w*\b|\b\w*[A-Z]\w*[A-Z]\w*\b",
     re.DOTALL,
 )
@@ -30,7 +31,7 @@ CLES_HORS_PROSE = set(
 
 def textes_des_notebooks():
     """La prose, les légendes et les textes de remplacement de tous les notebooks."""
-    for page in lire_sommaire(RACINE):
+    for page in [*lire_sommaire(RACINE), *pages(RACINE)]:
         for cellule in nbformat.read(RACINE / page, as_version=4).cells:
             if cellule.cell_type == "markdown":
                 yield cellule.source
@@ -68,7 +69,7 @@ def tous_les_textes():
     for reference in references().values():
         yield f"{reference.note} {reference.licence} {'' if reference.langue else reference.titre}"
     for fichier in DONNEES.rglob("*.yaml"):
-        if fichier.stem not in {"glossaire", "icones", "services"}:
+        if fichier.stem not in {"glossaire", "icones", "services", "valeurs"}:
             yield from textes_des_donnees(lire_yaml(fichier))
 
 

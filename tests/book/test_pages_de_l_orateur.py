@@ -1,4 +1,4 @@
-"""Les pages de l’orateur et du participant : les commandes qu’elles citent, le repli de la démo."""
+"""Les pages de l’orateur et du participant : les commandes qu’elles citent."""
 
 import os
 import re
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from mlops_demo.__main__ import analyseur
 from publication import orateur
 from publication.depot import RACINE, lire_yaml
@@ -116,19 +115,3 @@ def test_une_etape_se_rejoue_d_une_commande(tmp_path):
     assert "2013-07" in "".join(c.source for c in execute.cells if "injected" in str(c.metadata))
     sorties = [str(c.outputs) for c in execute.cells if c.cell_type == "code"]
     assert any("**refusé**" in sortie for sortie in sorties), "Le lot de juillet aussi est refusé."
-
-
-@pytest.mark.lent
-def test_chaque_diapositive_de_la_demonstration_a_sa_sortie_enregistree(jeu):
-    """Le repli : si la démonstration échoue en direct, la diapositive montre la dernière."""
-    page = BeautifulSoup(jeu.read_text(encoding="utf-8"), "html.parser")
-    diapositives = [s for s in page.select("section[id]") if re.match(r"4\d-", s["id"])]
-    titres = [titre for etape in orateur.etapes(RACINE) for titre in etape["diapositives"]]
-    assert len(diapositives) == len(titres) >= 7
-    for diapositive in diapositives:
-        for notes in diapositive.select("aside"):
-            notes.decompose()
-        tableau, image = diapositive.select_one("tbody td"), diapositive.select_one("figure img")
-        assert tableau or image, f"{diapositive['id']} n’a pas de résultat enregistré."
-        if image:
-            assert (jeu.parent / image["src"]).stat().st_size > 1000

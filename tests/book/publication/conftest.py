@@ -10,18 +10,24 @@ from pathlib import Path
 import mlops_demo
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from publication import regles
 from publication.depot import ecrire, ecrire_json, empreinte
 from publication.plan import Notebook, copie_executee, fichier_releve, lire_notebooks
+from publication.planches import MIME
 
 RACINE = Path(__file__).resolve().parents[3]
 
 RESULTAT = """
 import json, os, pathlib
-resultats = pathlib.Path(os.environ["MLOPS_TRAVAIL"], "resultats")
-resultats.mkdir(parents=True, exist_ok=True)
-nom = {nom!r}
-_ = (resultats / f"{{nom}}.json").write_text(json.dumps({{"notebook": nom, "resume": "Fait."}}))
+from types import SimpleNamespace
+dossier = pathlib.Path(os.environ["MLOPS_TRAVAIL"], "resultats")
+dossier.mkdir(parents=True, exist_ok=True)
+def ecrire(nom, resume):
+    (dossier / f"{{nom}}.json").write_text(json.dumps({{"notebook": nom, "resume": resume}}))
+resultats = SimpleNamespace(ecrire=ecrire)
+resultats.ecrire({nom!r}, "Fait.")
 """
 
 SOMMAIRE = """
@@ -32,6 +38,8 @@ chapters:
   - file: notebooks/41_premier
   - file: notebooks/42_second
 """
+
+PLAN = "- {partie: Essai, expose: 1_essai, minutes: 2, courte: 1, atelier: 4}\n"
 
 
 def ecrire_notebook(fichier: Path, *codes: str, **metadonnees: object) -> None:
@@ -56,7 +64,7 @@ def depot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ecrire_notebook(racine / "notebooks" / f"{nom}.ipynb", RESULTAT.format(nom=nom))
     ecrire_notebook(racine / "book" / "1_chapitre.ipynb", "40 + 2")
     ecrire_notebook(racine / "book" / "accueil.ipynb", "1", depend_de=["notebooks/42_second.ipynb"])
-    ecrire(racine / "book" / "donnees" / "plan.yaml", "- partie: Essai\n")
+    ecrire(racine / "book" / "donnees" / "plan.yaml", PLAN)
     ecrire(racine / "notebooks" / "mlops_demo" / "base.py", "X = 1\n")
     ecrire(racine / "requirements" / "lock.txt", "numpy==1\n")
     ecrire(racine / "data" / "SHA256SUMS", "abc  vols.parquet\n")
@@ -106,3 +114,45 @@ def modifier() -> Callable[[Path, int, str], None]:
         nbformat.write(notebook, fichier)
 
     return changer
+
+
+@pytest.fixture
+def diapositive() -> Callable[..., list[NotebookNode]]:
+    """Fait les cellules d’une diapositive : son titre, ce qu’elle montre, ses notes, son texte."""
+    return cellules_d_une_diapositive
+
+
+def cellules_d_une_diapositive(
+    nom: str, *planches: dict, titre="Un message", notes=70 * "mot ", texte="Un texte.", **reglages
+) -> list[NotebookNode]:
+    """Les planches sont comme une exécution les laisse ; 70 mots se disent en 30 secondes."""
+
+    def regler(cellule: NotebookNode, genre: str, *etiquettes: str, **autres) -> NotebookNode:
+        cellule.metadata.update(slideshow={"slide_type": genre, **autres}, tags=list(etiquettes))
+        return cellule
+
+    genre = reglages.pop("slide_type", "subslide")
+    cellules = [regler(new_markdown_cell(f"## {titre}", id=nom), genre, **reglages)]
+    for rang, planche in enumerate(planches):
+        code = new_code_cell("montrer()", id=f"{nom}-code-{rang}")
+        code.outputs = [new_output("display_data", {MIME: planche})]
+        cellules.append(regler(code, "-"))
+    cellules.append(regler(new_markdown_cell(notes, id=f"{nom}-notes"), "notes"))
+    cellules.append(regler(new_markdown_cell(texte, id=f"{nom}-texte"), "skip", "texte"))
+    return cellules
+
+
+@pytest.fixture
+def exposer(deja_execute: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Donne au dépôt un exposé d’une seule partie, déjà exécuté, et de la taille qu’il a."""
+    monkeypatch.setattr(regles, "DIAPOSITIVES", (1, 48))
+
+    def ecrire_l_expose(*diapositives: list[NotebookNode]) -> Path:
+        notebook = new_notebook(cells=[c for cellules in diapositives for c in cellules])
+        page = "book/expose/1_essai.ipynb"
+        for fichier in (deja_execute / page, copie_executee(deja_execute, page)):
+            fichier.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, fichier)
+        return deja_execute
+
+    return ecrire_l_expose

@@ -209,7 +209,7 @@ def test_noyau_tue(depot, modifier):
 
 
 def test_etape_sans_resultat(depot, modifier):
-    modifier(depot / "notebooks" / "41_premier.ipynb", 2, "pass")
+    modifier(depot / "notebooks" / "41_premier.ipynb", 2, "# resultats.ecrire(…)")
     with pytest.raises(ErreurPublication, match=r"sans écrire son résultat \(41_premier\.json\)"):
         executer_tout(depot)
 
@@ -218,7 +218,7 @@ def test_rapports_gardes(depot, modifier):
     # Étant donné une étape qui écrit un rapport
     fichier = depot / "notebooks" / "42_second.ipynb"
     code = nbformat.read(fichier, as_version=4).cells[2].source
-    code += "\nrapports = resultats.parent / 'rapports'\nrapports.mkdir(exist_ok=True)"
+    code += "\nrapports = dossier.parent / 'rapports'\nrapports.mkdir(exist_ok=True)"
     modifier(fichier, 2, code + "\n_ = (rapports / 'juillet.html').write_text('dérive')")
     # Quand elle s’exécute
     executer_tout(depot)

@@ -2,6 +2,7 @@ import json
 
 import nbformat
 import pytest
+from publication import expose
 from publication.depot import ErreurPublication, ecrire
 from publication.plan import copie_executee, lire_notebooks, perimes
 
@@ -110,6 +111,27 @@ def test_entree_modifiee(deja_execute, fichier, attendus):
     ecrire(deja_execute / fichier, "autre contenu\n")
     # Alors ces notebooks repartent
     assert set(a_executer(deja_execute)) == attendus
+
+
+@pytest.mark.parametrize(
+    ("fichier", "repart"),
+    [
+        ("book/reference.json", True),
+        ("local/common.yaml", True),
+        ("book/donnees/valeurs.yaml", True),
+        ("book/1_chapitre.ipynb", False),
+    ],
+)
+def test_ce_que_montre_l_expose(exposer, diapositive, simuler, fichier, repart):
+    # Étant donné un exposé à jour, qui cite des résultats et de vraies lignes du dépôt
+    racine = exposer(diapositive("a"))
+    for notebook in lire_notebooks(racine, expose.pages(racine)):
+        simuler(racine, notebook)
+    assert perimes(racine, lire_notebooks(racine, expose.pages(racine))) == []
+    # Quand change un fichier qu’il montre, ou un autre
+    ecrire(racine / fichier, "autre contenu\n")
+    # Alors il s’exécute de nouveau, ou non
+    assert bool(perimes(racine, lire_notebooks(racine, expose.pages(racine)))) == repart
 
 
 def test_copie_executee_alteree(deja_execute):
