@@ -26,6 +26,8 @@ VALEURS = RACINE / "book" / "donnees" / "valeurs.yaml"
 APPEL = re.compile(r"\{\{ *(\w+) *\}\}")
 # Une mesure dépend de la machine : au-delà de ces rapports, elle a changé d’ordre de grandeur.
 ENTRE = (0.3, 3.0)
+# Ce que l’exécution mesure de chaque notebook, à côté de son résultat, en secondes.
+MESURES = {"durees", "processeur"}
 
 FORMATS: dict[str, Callable[[Any], str]] = {
     "texte": str,
@@ -77,12 +79,12 @@ def exiger_un_arbre_commite(racine: Path) -> None:
 
 
 def relever(racine: Path) -> dict[str, Any]:
-    """Réunit ce que les notebooks exécutés ont écrit : leurs résultats et leurs durées.
+    """Réunit ce que les notebooks exécutés ont écrit : résultats, durées, processeur.
 
     Raises:
         ErreurPublication: si l’un d’eux n’a pas été exécuté.
     """
-    resultats, durees = {}, {}
+    resultats, durees, processeur = {}, {}, {}
     for notebook in lire_notebooks(racine):
         if notebook.ecrit_un_resultat:
             releve = lire_releve(racine, notebook.chemin)
@@ -92,7 +94,8 @@ def relever(racine: Path) -> dict[str, Any]:
                 )
             nom = Path(notebook.chemin).stem
             resultats[nom], durees[nom] = releve["resultat"], releve["duree"]
-    return {"resultats": resultats, "durees": durees}
+            processeur[nom] = releve["processeur"]
+    return {"resultats": resultats, "durees": durees, "processeur": processeur}
 
 
 @cache
@@ -128,7 +131,7 @@ def brute(nom: str, reference: dict[str, Any] | None = None) -> Any:
         raise ErreurPublication(f"la valeur « {nom} » n’est pas dans book/donnees/valeurs.yaml.")
     chemin = valeurs()[nom]["chemin"]
     noeud = (reference or charger())["resultats"]
-    if chemin.startswith("durees/"):
+    if chemin.split("/")[0] in MESURES:
         noeud = reference or charger()
     for pas in chemin.split("/"):
         noeud = _descendre(noeud, pas)

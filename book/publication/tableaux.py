@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from publication.depot import RACINE, lire_yaml
+from publication.reference import remplir
 from publication.references import lien
 from publication.typographie import insecables
 
@@ -117,7 +118,10 @@ def _case(cle: str, ligne: Mapping[str, Any]) -> tuple[Cellule, ...]:
 
 
 def _cellule(cle: str, valeur: Any) -> Cellule:
-    """Rend une valeur : source, étape, texte (seul, ou avec une adresse ou une langue)."""
+    """Rend une valeur : source, étape, texte (seul, ou avec une adresse ou une langue).
+
+    Un texte peut appeler un nombre de l’exécution de référence, ``{{ nom }}``.
+    """
     if cle == "source" and valeur == SYNTHESE:
         return Cellule("notre synthèse")
     if cle == "source":
@@ -125,8 +129,8 @@ def _cellule(cle: str, valeur: Any) -> Cellule:
     if cle == "etape":
         return Cellule(titre_de_l_etape(valeur), f"../notebooks/{valeur}.ipynb")
     if isinstance(valeur, Mapping):
-        return Cellule(**valeur)
-    return Cellule(str(valeur))
+        return Cellule(**valeur | {"texte": remplir(valeur["texte"])})
+    return Cellule(remplir(str(valeur)))
 
 
 def titre_de_l_etape(nom: str) -> str:

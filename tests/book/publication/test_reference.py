@@ -11,7 +11,7 @@ RESULTATS = {
     "44": {"mois": [{"mois": "2013-07", "taux": 0.3156}, {"mois": "2013-08", "taux": 0.2}]},
     "47": {"gain": 0.0123, "vols": 336776, "promues": [8, 9], "duree": 1.25, "version": 9},
 }
-REFERENCE = {"resultats": RESULTATS, "durees": {"41": 12.3}}
+REFERENCE = {"resultats": RESULTATS, "durees": {"41": 12.3}, "processeur": {"41": 4.5}}
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def nommer(monkeypatch):
         ("44/mois/2013-07/taux", "points", "32"),
         ("44/mois/2013-07/taux", "points1", "31,6"),
         ("durees/41", "secondes", "12\u00a0s"),
+        ("processeur/41", "secondes1", "4,5\u00a0s"),
     ],
 )
 def test_un_chemin_et_une_forme_a_la_francaise(nommer, chemin, forme, ecrite):
@@ -113,6 +114,7 @@ def test_une_execution_neuve_confirme_ou_dement(nommer, cle, neuf, fautes):
 def test_le_releve_d_une_execution(deja_execute):
     releve = relever(deja_execute)
     assert sorted(releve["durees"]) == ["41_premier", "42_second"] == sorted(releve["resultats"])
+    assert sorted(releve["processeur"]) == ["41_premier", "42_second"]
     assert releve["resultats"]["41_premier"] == {"resume": "Fait."}
     for notebook in lire_notebooks(deja_execute):
         ecrire_json(deja_execute / "_build" / "execution" / f"{notebook.chemin[:-6]}.json", {})

@@ -2,6 +2,7 @@ import re
 
 import pytest
 from publication.depot import ErreurPublication
+from publication.reference import valeur
 from publication.tableaux import charger, tableau
 
 
@@ -30,6 +31,18 @@ def test_plusieurs_sources():
         '<a href="annexes.ipynb#ref-MS">Microsoft, modèle de maturité</a>\u202f; '
         '<a href="annexes.ipynb#ref-K23">Kreuzberger et al., 2023</a>'
     ) in html, "Chaque source mène à son entrée de la bibliographie."
+
+
+def test_un_texte_appelle_un_nombre_de_la_reference():
+    # Étant donné un texte, seul ou avec une adresse, qui nomme une valeur
+    appel = "{{ gestes_0 }} gestes"
+    lignes = [{"seul": appel, "lie": {"texte": appel, "adresse": "page.ipynb"}}]
+    html = tableau(lignes, {"seul": "Seul", "lie": "Lié"}, "Essai")._repr_html_()
+    # Alors le nombre de l’exécution prend la place de son nom, et un nom inconnu est refusé
+    ecrit = f"{valeur('gestes_0')} gestes"
+    assert f'<th scope="row">{ecrit}</th><td><a href="page.ipynb">{ecrit}</a></td>' in html
+    with pytest.raises(ErreurPublication, match="« inconnue »"):
+        tableau([{"seul": "{{ inconnue }}"}], {"seul": "Seul"}, "Essai")
 
 
 def test_tableau_nomme_et_filtrable():
