@@ -207,6 +207,8 @@ ETAPES = (
 
 def principal() -> int:
     """Vérifie tout, dans l’ordre ; s’arrête à ce qui empêche d’installer."""
+    for sortie in (sys.stdout, sys.stderr):
+        sortie.reconfigure(errors="replace")  # un terminal en Latin-1 n’a ni ✓ ni ’
     for etape in ETAPES:
         try:
             print(f"✓ {etape()}", flush=True)

@@ -28,7 +28,18 @@ MOTEUR_MINIMUM, COMPOSE_MINIMUM = (20, 10), (2, 20)
 MEMOIRE_DU_COEUR, MEMOIRE_PAR_PARTICIPANT = 3.0, 0.3  # Gio, mesurées
 DISQUE_NECESSAIRE = 12e9
 ATTENTE_S = 600
-SOCKET = Path("/var/run/docker.sock")
+SOCKET = "/var/run/docker.sock"
+# Ce que fait le hub de la socket, avec les mêmes droits que lui (common.yaml).
+COMME_LE_HUB = ("--rm", "--network", "none", "--cap-drop", "ALL", "--read-only")
+COMME_LE_HUB += ("--security-opt", "no-new-privileges")
+PARLER_AU_MOTEUR = r"""
+import socket
+prise = socket.socket(socket.AF_UNIX)
+prise.settimeout(10)
+prise.connect("/var/run/docker.sock")
+prise.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+print(prise.recv(4096).decode())
+"""
 # Ce qui, avec local/, est copié dans les images.
 COPIES = ("data", "notebooks")
 # Les outils en plus du cœur (profils de Compose), et où est le mot de passe de leur compte admin.
@@ -46,6 +57,9 @@ GARDE = {
 }
 
 
+BOUCLE_LOCALE = ("127.0.0.1", "localhost", "::1")
+
+
 class Probleme(Exception):
     """Ce que l’utilisateur peut corriger, dit en une phrase."""
 
@@ -57,7 +71,12 @@ def lancer(*commande: str, **options: object) -> subprocess.CompletedProcess:
     )
 
 
-def docker(*arguments: str) -> str:
+def dire(texte: str) -> None:
+    """Écrit une ligne sans attendre."""
+    print(texte, flush=True)
+
+
+def docker(*arguments: str) -> None:
     """Lance docker, montre ce qu’il fait, et s’arrête s’il échoue."""
     code = subprocess.run(["docker", *arguments], cwd=LOCAL, check=False).returncode
     if code:
@@ -135,6 +154,104 @@ def verifier_docker() -> tuple[str, dict]:
             "version 2.20 ou plus récente (paquet docker-compose-plugin)."
         )
     return f"Docker {infos['ServerVersion']}, Compose {compose}", infos
+
+
+def chemin_socket(infos: dict) -> str:
+    """Le chemin de la socket, tel que le moteur le verra pour la monter dans le hub.
+
+    Docker Desktop, Colima et les autres, hors de Linux, ont dans leur machine celle d’usage ; un
+    moteur sans root ou podman ont la leur, à l’adresse du contexte.
+
+    Raises:
+        Probleme: si le moteur n’a pas de socket.
+    """
+    adresse = (
+        os.environ.get("DOCKER_HOST")
+        or lancer(
+            "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"
+        ).stdout.strip()
+    )
+    if not sys.platform.startswith("linux") or "Desktop" in infos.get("OperatingSystem", ""):
+        return SOCKET
+    if adresse and not adresse.startswith("unix://"):
+        raise Probleme(
+            f"Le moteur Docker est à l’adresse {adresse} : JupyterHub ne peut pas le piloter de "
+            "là. Lancez ces commandes sur la machine du moteur (DOCKER_HOST vide)."
+        )
+    return adresse.removeprefix("unix://") or SOCKET
+
+
+def tirer(image: str) -> None:
+    """Tire une image absente, en montrant où l’on en est.
+
+    Raises:
+        Probleme: si elle ne vient pas.
+    """
+    if lancer("docker", "image", "inspect", image).returncode == 0:
+        return
+    print(f"Téléchargement de {image}…", flush=True)
+    if subprocess.run(["docker", "pull", image], cwd=LOCAL, check=False).returncode:
+        raise Probleme(
+            f"L’image {image} ne vient pas : lisez les lignes ci-dessus. Derrière un proxy "
+            "d’entreprise, réglez celui du moteur Docker, ou donnez dans local/.env l’adresse de "
+            "l’image dans votre registre."
+        )
+
+
+def _raison(vu: subprocess.CompletedProcess) -> str:
+    """La dernière ligne utile de ce qu’a écrit une commande en échec."""
+    lignes = [ligne.strip() for ligne in (vu.stderr or vu.stdout).splitlines()]
+    return next((n for n in reversed(lignes) if n and "--help" not in n), "aucune")[-300:]
+
+
+def groupe_socket(image: str, socket_: str) -> int:
+    """Le groupe de la socket, vu d’un conteneur : sur un Mac ou sans root, ce n’est pas le nôtre.
+
+    Raises:
+        Probleme: si la socket ne se monte pas dans un conteneur.
+    """
+    montage = ("--mount", f"type=bind,source={socket_},target={SOCKET}")
+    code = f"import os; print(os.stat('{SOCKET}').st_gid)"
+    vu = lancer("docker", "run", *COMME_LE_HUB, *montage, image, "python", "-c", code)
+    if not vu.stdout.strip().isdecimal():
+        raise Probleme(
+            f"La socket {socket_} ne se monte pas dans un conteneur, et JupyterHub en a besoin : "
+            f"donnez la bonne dans DOCKER_SOCKET (local/.env). Réponse : {_raison(vu)}"
+        )
+    return int(vu.stdout)
+
+
+def verifier_socket(valeurs: dict[str, str], infos: dict) -> str:
+    """Prouve, d’un conteneur qui a les droits du hub, que celui-ci pourra lancer quelqu’un.
+
+    Raises:
+        Probleme: si le moteur n’y répond pas.
+    """
+    image = valeurs["PYTHON_IMAGE"]
+    tirer(image)
+    socket_ = valeurs["DOCKER_SOCKET"] or chemin_socket(infos)
+    groupe = valeurs["DOCKER_GID"] or str(groupe_socket(image, socket_))
+    montage = (
+        "--user",
+        f"10001:{groupe}",
+        "--mount",
+        f"type=bind,source={socket_},target={SOCKET}",
+    )
+    vu = lancer("docker", "run", *COMME_LE_HUB, *montage, image, "python", "-c", PARLER_AU_MOTEUR)
+    if " 200 OK" not in vu.stdout:
+        attendu = groupe_socket(image, socket_)
+        if str(attendu) != groupe:
+            remede = f"DOCKER_GID={groupe} n’est pas son groupe, mettez {attendu} dans local/.env"
+        else:
+            remede = (
+                "un moteur sans root ou podman veut une socket ouverte en écriture à son groupe "
+                "(DOCKER_SOCKET et DOCKER_GID dans local/.env)"
+            )
+        raise Probleme(
+            f"D’un conteneur, JupyterHub ne pourrait pas parler à Docker par {socket_} : {remede}. "
+            f"Réponse : {_raison(vu)}"
+        )
+    return f"d’un conteneur, Docker répond par {socket_} (groupe {groupe})"
 
 
 def verifier_memoire(infos: dict, participants: int) -> str:
@@ -238,8 +355,9 @@ def verifier() -> None:
     """
     valeurs = reglages()
     phrase, infos = verifier_docker()
-    print(f"✓ {phrase}")
+    dire(f"✓ {phrase}")
     controles = [
+        lambda: verifier_socket(valeurs, infos),
         lambda: verifier_memoire(infos, int(valeurs["PARTICIPANTS"])),
         lambda: verifier_disque(infos),
     ]
@@ -257,7 +375,7 @@ def verifier() -> None:
     problemes = []
     for controle in controles:
         try:
-            print(f"✓ {controle()}")
+            dire(f"✓ {controle()}")
         except Probleme as probleme:
             problemes.append(str(probleme))
     if problemes:
@@ -273,17 +391,62 @@ def preparer() -> dict[str, str]:
     Raises:
         Probleme: si des mots de passe manquent alors que la base qu’ils ouvrent existe déjà.
     """
-    env = LOCAL / ".env"
-    if not env.exists():
-        texte = (LOCAL / ".env.exemple").read_text(encoding="utf-8")
-        groupe = SOCKET.stat().st_gid if SOCKET.exists() else 0
-        env.write_text(re.sub(r"(?m)^DOCKER_GID=.*", f"DOCKER_GID={groupe}", texte), "utf-8")
+    if not (LOCAL / ".env").exists():
+        shutil.copy(LOCAL / ".env.exemple", LOCAL / ".env")
         print("Réglages écrits dans local/.env.")
+    _regler_la_socket()
     valeurs = reglages()
+    _ouvrir_mlflow(valeurs)
     _rendre_lisible()
     _ecrire_secrets(valeurs["MLOPS_PROJET"])
     _ecrire_cartes(int(valeurs["PARTICIPANTS"]))
     return valeurs
+
+
+def _regler_la_socket() -> None:
+    """Écrit dans local/.env la socket de Docker et son groupe, s’ils n’y sont pas."""
+    valeurs = reglages()
+    if valeurs["DOCKER_SOCKET"] and valeurs["DOCKER_GID"]:
+        return
+    _, infos = verifier_docker()
+    tirer(valeurs["PYTHON_IMAGE"])
+    socket_ = valeurs["DOCKER_SOCKET"] or chemin_socket(infos)
+    groupe = valeurs["DOCKER_GID"] or groupe_socket(valeurs["PYTHON_IMAGE"], socket_)
+    env = LOCAL / ".env"
+    texte = env.read_text(encoding="utf-8")
+    for nom, valeur in (("DOCKER_SOCKET", socket_), ("DOCKER_GID", groupe)):
+        # Une copie de réglages d’avant peut ne pas avoir la ligne.
+        texte, faits = re.subn(rf"(?m)^{nom}=.*$", f"{nom}={valeur}", texte)
+        texte += "" if faits else f"{nom}={valeur}\n"
+    env.write_text(texte, encoding="utf-8")
+
+
+def _ouvrir_mlflow(valeurs: dict[str, str]) -> None:
+    """Dit à MLflow, qui refuse les autres, sous quels noms on le joindra du réseau."""
+    hotes = [h.strip() for h in valeurs["MLFLOW_HOTES"].split(",") if h.strip()]
+    if not hotes and valeurs["ADRESSE"] not in BOUCLE_LOCALE:
+        hotes = noms_de_la_machine(valeurs["ADRESSE"])
+    port = valeurs["PORT_MLFLOW"]
+    os.environ["MLFLOW_HOTES_ADMIS"] = "".join(f",{hote}:{port}" for hote in hotes)
+    os.environ["MLFLOW_ORIGINES"] = ",".join(f"http://{hote}:{port}" for hote in hotes)
+
+
+def noms_de_la_machine(adresse: str) -> list[str]:
+    """Les noms et adresses par lesquels cette machine se joint du réseau."""
+    noms = {adresse, socket.gethostname(), socket.getfqdn()}
+    for nom in list(noms):
+        try:
+            noms |= {fiche[4][0] for fiche in socket.getaddrinfo(nom, None, socket.AF_INET)}
+        except OSError:
+            continue  # un nom que personne ne connaît ici
+    # L’adresse d’où l’on sortirait ; rien n’est envoyé.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as essai:
+        try:
+            essai.connect(("192.0.2.1", 9))
+            noms.add(essai.getsockname()[0])
+        except OSError:
+            pass  # pas de réseau
+    return sorted(noms)
 
 
 def _lus_par_les_conteneurs() -> Iterator[Path]:
@@ -374,12 +537,18 @@ def _ecrire_cartes(participants: int) -> None:
 # --- make up, make down -----------------------------------------------------------------------
 
 
+def lire_json(sortie: str) -> list[dict]:
+    """Lit ce que Compose écrit : une ligne par objet, ou un tableau avant la version 2.21."""
+    if sortie.lstrip().startswith("["):
+        return json.loads(sortie)
+    return [json.loads(ligne) for ligne in sortie.splitlines() if ligne.strip()]
+
+
 def etat() -> dict[str, str]:
     """L’état de chaque service de Compose, en français."""
     sortie = lancer("docker", "compose", "ps", "--all", "--format", "json").stdout
     etats = {}
-    for ligne in sortie.splitlines():
-        vu = json.loads(ligne)
+    for vu in lire_json(sortie):
         if vu["State"] == "exited":
             etats[vu["Service"]] = "fini" if vu["ExitCode"] == 0 else "en échec"
         elif vu["State"] == "running":
@@ -414,11 +583,27 @@ def attendre(limite_s: float = ATTENTE_S) -> None:
     )
 
 
+def fournir_les_images() -> None:
+    """Construit les images nommées « …:local », et tire toutes les autres, en le montrant."""
+    sortie = lancer("docker", "compose", "config", "--format", "json")
+    if sortie.returncode:
+        raise Probleme(f"Compose ne lit pas ses fichiers : {sortie.stderr.strip()}")
+    services = json.loads(sortie.stdout)["services"]
+    a_tirer = {s["image"] for s in services.values() if not s["image"].endswith(":local")}
+    for image in sorted(a_tirer):
+        tirer(image)
+    constructibles = [nom for nom, s in services.items() if "build" in s]
+    a_construire = [nom for nom in constructibles if services[nom]["image"] not in a_tirer]
+    if a_construire:
+        tout = a_construire == constructibles  # sans nom, Compose les range par dépendance
+        docker("compose", "build", *([] if tout else a_construire))
+
+
 def demarrer() -> None:
     """Vérifie, prépare, construit, démarre, attend, et donne les adresses."""
     preparer()
     verifier()
-    docker("compose", "build", "--quiet")
+    fournir_les_images()
     code = subprocess.run(
         ["docker", "compose", "up", "--detach", "--remove-orphans"], cwd=LOCAL, check=False
     ).returncode
@@ -429,11 +614,16 @@ def demarrer() -> None:
     annoncer()
 
 
+def _a_ouvrir(adresse: str) -> str:
+    """L’adresse à donner à un navigateur : 0.0.0.0 n’en est une que pour qui écoute."""
+    return socket.gethostname() if adresse in ("0.0.0.0", "::") else adresse
+
+
 def annoncer() -> None:
     """Imprime les adresses et où trouver les cartes."""
     valeurs = reglages()
-    adresse = valeurs["ADRESSE"]
-    print(f"\nJupyterHub : http://{valeurs['ADRESSE_HUB']}:{valeurs['PORT_HUB']}")
+    adresse, du_hub = (_a_ouvrir(valeurs[nom]) for nom in ("ADRESSE", "ADRESSE_HUB"))
+    print(f"\nJupyterHub : http://{du_hub}:{valeurs['PORT_HUB']}")
     print(f"Service    : http://{adresse}:{valeurs['PORT_API']}/docs")
     print(f"MLflow     : http://{adresse}:{valeurs['PORT_MLFLOW']}")
     print(f"Prometheus : http://{adresse}:{valeurs['PORT_PROMETHEUS']}")
@@ -510,7 +700,7 @@ def essaim() -> None:
     if not lancer("docker", "stack", "ls", "--format", "{{.Name}}").stdout.split().count(projet):
         verifier()
     initialiser_swarm()
-    docker("compose", "build", "--quiet")
+    fournir_les_images()
     fichiers = [mot for fichier in fichiers_swarm() for mot in ("--compose-file", fichier)]
     options = ["--resolve-image", "never", "--prune"]
     deploiement = subprocess.run(
@@ -631,6 +821,8 @@ def principal() -> int:
     arret = commandes.add_parser("arreter", help="arrête")
     arret.add_argument("--donnees", action="store_true", help="efface aussi les données")
     options = analyseur.parse_args()
+    for sortie in (sys.stdout, sys.stderr):
+        sortie.reconfigure(errors="replace")  # un terminal en Latin-1 n’a ni ✓ ni ’
     try:
         if options.commande == "arreter":
             arreter(options.donnees)

@@ -141,6 +141,8 @@ COMMANDES = {
 
 def principal(arguments: list[str] | None = None) -> int:
     """Exécute une commande ; une erreur prévisible donne une phrase et le code 1."""
+    for sortie in (sys.stdout, sys.stderr):
+        sortie.reconfigure(errors="replace")  # un terminal en Latin-1 n’a ni ✓ ni ’
     options = lire_arguments(arguments)
     from mlops_demo import ErreurUtilisateur
 

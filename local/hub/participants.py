@@ -94,6 +94,8 @@ def reglages(projet: str) -> dict:
         "start_timeout": 300,
         "http_timeout": 240,
         "environment": {
+            # Hors du proxy de l’entreprise, comme le hub : MLflow et Postgres sont à côté.
+            **{nom: os.environ[nom] for nom in ("NO_PROXY", "no_proxy") if nom in os.environ},
             "HOME": MAISON,
             "DATABASE_URL": lambda serveur: f"postgresql://{serveur.user.name}@postgres:5432/demo",
             "DATABASE_PASSWORD_FILE": f"{CACHETTE}/base",

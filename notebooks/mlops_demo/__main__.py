@@ -179,6 +179,8 @@ def analyseur() -> argparse.ArgumentParser:
 
 def principal() -> int:
     """Exécute une commande ; une erreur que l’on peut corriger tient en une phrase."""
+    for sortie in (sys.stdout, sys.stderr):
+        sortie.reconfigure(errors="replace")  # un terminal en Latin-1 n’a ni ✓ ni ’
     options = analyseur().parse_args()
     try:
         return options.faire(options)

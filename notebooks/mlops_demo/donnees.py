@@ -1,7 +1,11 @@
 """Recevoir des données : vérifier, charger en une transaction, mettre à l’écart, refuser."""
 
+import gzip
 import hashlib
+import io
 import json
+import re
+import zlib
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -227,7 +231,8 @@ def recevoir(lot: pd.DataFrame | Path | str, table: str = "flights") -> Bilan:
     déjà présentes à l’identique sont ignorées. Un refus est inscrit dans ``chargements``.
 
     Args:
-        lot: un DataFrame, ou le chemin d’un fichier ``.parquet`` ou ``.csv`` (UTF-8).
+        lot: un DataFrame, ou le chemin d’un fichier ``.parquet`` ou ``.csv`` (UTF-8), que
+            gzip peut avoir compressé.
         table: la table visée.
 
     Returns:
@@ -263,6 +268,8 @@ class LotIllisible(Exception):
 def lire_fichier(chemin: Path) -> pd.DataFrame:
     """Lit un fichier Parquet ou CSV, sans deviner de valeurs manquantes au-delà du vide.
 
+    L’extension peut être en capitales, et le fichier compressé par gzip.
+
     Raises:
         ErreurUtilisateur: fichier absent.
         LotIllisible: format ou encodage illisible.
@@ -273,18 +280,59 @@ def lire_fichier(chemin: Path) -> pd.DataFrame:
         present = False
     if not present:
         raise ErreurUtilisateur(f"le fichier « {chemin} » n’existe pas : vérifiez son chemin.")
+    extensions = [e.lower() for e in chemin.suffixes]
+    comprime = extensions[-1:] == [".gz"]
+    extension = "".join(extensions[-2:-1] if comprime else extensions[-1:])
     try:
-        if chemin.suffix == ".parquet":
-            table = pq.read_table(chemin)
+        if extension == ".parquet":
+            table = pq.read_table(io.BytesIO(_octets(chemin)) if comprime else chemin)
             table.validate(full=True)  # d’un fichier abîmé, des textes ne seraient pas de l’UTF-8
             return table.to_pandas()
-        if chemin.suffix == ".csv":
-            return pd.read_csv(chemin, keep_default_na=False, na_values=[""], dtype=str)
-    except UnicodeDecodeError as erreur:
-        raise LotIllisible("fichier illisible : il n’est pas encodé en UTF-8") from erreur
-    except (ValueError, OSError, pa.ArrowException) as erreur:
+        if extension == ".csv":
+            return _lire_csv(_octets(chemin))
+    except (ValueError, OSError, EOFError, zlib.error, pa.ArrowException) as erreur:
         raise LotIllisible(f"fichier illisible : {erreur}") from erreur
-    raise LotIllisible(f"format « {chemin.suffix} » inconnu : envoyez du .parquet ou du .csv")
+    raise LotIllisible(
+        f"format « {chemin.suffix} » inconnu : envoyez du .parquet ou du .csv, au besoin compressé "
+        "par gzip (.gz)"
+    )
+
+
+def _octets(chemin: Path) -> bytes:
+    """Le contenu d’un fichier, décompressé s’il l’est par gzip, quel que soit son nom."""
+    octets = chemin.read_bytes()
+    return gzip.decompress(octets) if octets.startswith(b"\x1f\x8b") else octets
+
+
+def _lire_csv(octets: bytes) -> pd.DataFrame:
+    """Lit du CSV tel que l’écrivent les tableurs d’ici et d’ailleurs : BOM, « ; », tabulations.
+
+    Une virgule décimale n’est lue que si elle ne sépare pas : entre guillemets, dans un fichier à
+    virgules, « 1,234 » pourrait être mille deux cent trente-quatre.
+    """
+    if octets.startswith((b"PK", b"PAR1", b"\xd0\xcf")):
+        raise LotIllisible(
+            "ce fichier n’est pas du CSV (un classeur ou une archive, d’après ses premiers "
+            "octets) : enregistrez-le en « CSV UTF-8 »"
+        )
+    try:
+        texte = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as erreur:
+        utf16 = octets.startswith((b"\xff\xfe", b"\xfe\xff"))
+        raise LotIllisible(
+            f"fichier illisible : il n’est pas encodé en UTF-8{', mais en UTF-16' * utf16} ; "
+            "enregistrez-le en « CSV UTF-8 »"
+        ) from erreur
+    if annonce := re.match(r"sep=(.)\r?\n", texte):  # Excel l’écrit parfois avant l’en-tête
+        texte = texte[annonce.end() :]
+    entete = texte.partition("\n")[0]
+    separateur = annonce[1] if annonce else max(",;\t|", key=entete.count)
+    lu = pd.read_csv(
+        io.StringIO(texte), sep=separateur, keep_default_na=False, na_values=[""], dtype=str
+    )
+    if separateur == ";":
+        lu = lu.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
+    return lu
 
 
 def typer(recu: pd.DataFrame, table: str) -> tuple[pa.Table, dict[int, list[str]]]:

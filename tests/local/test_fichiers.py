@@ -265,12 +265,14 @@ def test_chaque_reglage_est_decrit_et_sert():
     decrits = {ligne.split("=")[0] for bloc in blocs for ligne in bloc if not ligne.startswith("#")}
     textes = [f.read_text(encoding="utf-8") for f in (*LOCAL.glob("*.yaml"), LOCAL / "lancer.py")]
     lus = set(re.findall(r"\$\{([A-Z_]+)", "\n".join(textes)))
-    # Lus par Docker Compose lui-même.
-    assert decrits - lus - {"ADRESSE", "ADRESSE_HUB"} <= {"COMPOSE_FILE", "COMPOSE_PROFILES"}
-    # EMPREINTE_* et REPLIQUES_* : calculées par lancer.py.
-    assert {
-        nom for nom in lus - decrits if not nom.startswith(("EMPREINTE_", "REPLIQUES_"))
-    } == set()
+    # Lus par Docker Compose lui-même, ou par lancer.py.
+    assert decrits - lus - {"ADRESSE", "ADRESSE_HUB", "MLFLOW_HOTES"} <= {
+        "COMPOSE_FILE",
+        "COMPOSE_PROFILES",
+    }
+    # Calculées par lancer.py.
+    calcules = ("EMPREINTE_", "REPLIQUES_", "MLFLOW_HOTES_ADMIS", "MLFLOW_ORIGINES")
+    assert {nom for nom in lus - decrits if not nom.startswith(calcules)} == set()
 
 
 def test_les_pages_du_hub_sont_toutes_traduites(moteur, pile):

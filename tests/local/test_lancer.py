@@ -1,5 +1,6 @@
 """« make check » : ce qui manque est dit en une phrase, et chaque seuil a ses deux côtés."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -55,6 +56,163 @@ def test_sans_docker_on_dit_quoi_installer(tmp_path):
     assert refus.returncode == 1
     assert "Docker est introuvable : installez Docker Engine" in refus.stderr
     assert "Traceback" not in refus.stderr
+
+
+FAUX_DOCKER = """#!/bin/sh
+case "$*" in
+  info*) echo '{"ServerVersion": "29.0.1", "MemTotal": 16e9, "DockerRootDir": "/"}' ;;
+  "compose version"*) echo 2.40.0 ;;
+  *) echo "non" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_un_terminal_en_latin_1_ne_fait_rien_echouer(tmp_path):
+    (tmp_path / "docker").write_text(FAUX_DOCKER, encoding="utf-8")
+    (tmp_path / "docker").chmod(0o755)
+    refus = subprocess.run(
+        [sys.executable, LOCAL / "lancer.py", "verifier"],
+        env={"PATH": str(tmp_path), "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        encoding="latin-1",
+        check=False,
+    )
+    assert "? Docker 29.0.1, Compose 2.40.0" in refus.stdout
+    assert "Erreur : L?image python:3.11-slim-bookworm ne vient pas" in refus.stderr
+    assert "Traceback" not in refus.stderr
+
+
+def reponses(monkeypatch, *sorties):
+    """Fait rendre à « docker », dans l’ordre, ces sorties ; rend les commandes reçues."""
+    recues, restent = [], list(sorties)
+
+    def lancer_(*commande, **options):
+        recues.append(commande)
+        sortie = restent.pop(0)
+        return subprocess.CompletedProcess(commande, 0 if sortie else 1, sortie, "refusé\n")
+
+    monkeypatch.setattr(lancer, "lancer", lancer_)
+    return recues
+
+
+ETATS = [
+    {"Service": "mlflow", "State": "running", "Health": "healthy", "ExitCode": 0},
+    {"Service": "preparation", "State": "exited", "Health": "", "ExitCode": 0},
+]
+
+
+@pytest.mark.parametrize("sortie", [json.dumps(ETATS), "\n".join(map(json.dumps, ETATS)) + "\n"])
+def test_l_etat_se_lit_en_tableau_comme_en_lignes(monkeypatch, sortie):
+    """Compose écrit un tableau avant la version 2.21, une ligne par service ensuite."""
+    reponses(monkeypatch, sortie)
+    assert lancer.etat() == {"mlflow": "prêt", "preparation": "fini"}
+
+
+@pytest.mark.parametrize(
+    ("systeme", "moteur", "hote", "socket"),
+    [
+        ("linux", "Debian", "unix:///var/run/docker.sock", "/var/run/docker.sock"),
+        ("linux", "Debian", "unix:///run/user/1000/docker.sock", "/run/user/1000/docker.sock"),
+        ("linux", "Docker Desktop", "unix:///home/moi/.docker/d.sock", "/var/run/docker.sock"),
+        ("darwin", "Alpine", "unix:///Users/moi/.colima/docker.sock", "/var/run/docker.sock"),
+    ],
+)
+def test_la_socket_est_celle_que_voit_le_moteur(monkeypatch, systeme, moteur, hote, socket):
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(lancer.sys, "platform", systeme)
+    reponses(monkeypatch, hote + "\n")
+    assert lancer.chemin_socket({"OperatingSystem": moteur}) == socket
+
+
+def test_un_moteur_d_une_autre_machine_est_refuse(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "ssh://moi@ailleurs")
+    with pytest.raises(lancer.Probleme, match=r"ssh://moi@ailleurs.*sur la machine du moteur"):
+        lancer.chemin_socket({})
+
+
+HUB = {"PYTHON_IMAGE": "python:3", "DOCKER_SOCKET": "/run/d.sock", "DOCKER_GID": "998"}
+
+
+def test_un_groupe_perime_est_refuse_avec_le_bon(monkeypatch):
+    """Le conteneur d’essai n’a pas répondu, et la socket y est au groupe 0, comme sur un Mac."""
+    recues = reponses(monkeypatch, "présente", "", "0\n")
+    with pytest.raises(lancer.Probleme, match=r"DOCKER_GID=998 n’est pas.*mettez 0 dans local"):
+        lancer.verifier_socket(HUB, {})
+    assert "10001:998" in recues[1], "l’essai doit se faire avec le compte du hub"
+
+
+def test_une_socket_qui_ne_repond_pas_est_refusee(monkeypatch):
+    reponses(monkeypatch, "présente", "", "998\n")
+    with pytest.raises(lancer.Probleme, match=r"sans root ou podman.*Réponse : refusé"):
+        lancer.verifier_socket(HUB, {})
+
+
+@pytest.mark.local
+def test_le_hub_parlera_au_moteur_et_un_autre_groupe_non():
+    _, infos = lancer.verifier_docker()
+    valeurs = {**lancer.reglages(), "DOCKER_SOCKET": "", "DOCKER_GID": ""}
+    assert "Docker répond par" in lancer.verifier_socket(valeurs, infos)
+    with pytest.raises(lancer.Probleme, match="DOCKER_GID=54321 n’est pas son groupe"):
+        lancer.verifier_socket({**valeurs, "DOCKER_GID": "54321"}, infos)
+    with pytest.raises(lancer.Probleme, match=r"/absente ne se monte pas .*DOCKER_SOCKET"):
+        lancer.verifier_socket({**valeurs, "DOCKER_SOCKET": "/absente"}, infos)
+
+
+@pytest.mark.parametrize(
+    ("demo", "tirees", "construits"),
+    [
+        ("mlops/demo:local", ["postgres:18"], []),
+        ("registre.exemple/demo:1", ["postgres:18", "registre.exemple/demo:1"], ["hub"]),
+    ],
+)
+def test_une_image_d_un_registre_est_tiree_et_non_reconstruite(
+    monkeypatch, demo, tirees, construits
+):
+    services = {
+        "api": {"image": demo},
+        "hub": {"image": "mlops/hub:local", "build": {}},
+        "postgres": {"image": "postgres:18"},
+        "preparation": {"image": demo, "build": {}},
+    }
+    reponses(monkeypatch, json.dumps({"services": services}))
+    vues, faits = [], []
+    monkeypatch.setattr(lancer, "tirer", vues.append)
+    monkeypatch.setattr(lancer, "docker", lambda *mots: faits.append(mots))
+    lancer.fournir_les_images()
+    assert vues == tirees
+    assert faits == [("compose", "build", *construits)]
+
+
+@pytest.mark.parametrize(
+    ("adresse", "donnes", "ouverts", "fermes"),
+    [
+        ("127.0.0.1", "", ["localhost", "127.0.0.1"], ["0.0.0.0", "intrus"]),
+        ("0.0.0.0", "", ["localhost", "0.0.0.0", lancer.socket.gethostname()], ["intrus"]),
+        ("0.0.0.0", "salle.exemple", ["localhost", "salle.exemple"], ["0.0.0.0", "intrus"]),
+    ],
+)
+def test_mlflow_repond_aux_noms_que_l_adresse_ouvre(monkeypatch, adresse, donnes, ouverts, fermes):
+    """Jugé par MLflow lui-même : le nom demandé, et l’origine de la page qui écrit."""
+    from mlflow.server import security_utils
+
+    for nom in ("MLFLOW_HOTES_ADMIS", "MLFLOW_ORIGINES"):
+        monkeypatch.setenv(nom, "à remplacer")
+    lancer._ouvrir_mlflow({"ADRESSE": adresse, "MLFLOW_HOTES": donnes, "PORT_MLFLOW": "5050"})
+    lignes = (LOCAL / "common.yaml").read_text(encoding="utf-8").splitlines()
+    for variable in ("ALLOWED_HOSTS", "CORS_ALLOWED_ORIGINS"):
+        (ligne,) = [n.split(": ", 1)[1] for n in lignes if f"MLFLOW_SERVER_{variable}:" in n]
+        for nom in ("MLFLOW_HOTES_ADMIS", "MLFLOW_ORIGINES"):
+            ligne = ligne.replace(f"${{{nom}:-}}", os.environ[nom])
+        monkeypatch.setenv(f"MLFLOW_SERVER_{variable}", ligne)
+    admis = security_utils.get_allowed_hosts_from_env()
+    origines = security_utils.get_allowed_origins_from_env()
+    for noms, attendu in ((ouverts, True), (fermes, False)):
+        for nom in noms:
+            assert security_utils.is_allowed_host_header(admis, f"{nom}:5050") is attendu, nom
+            bloque = security_utils.should_block_cors_request(
+                f"http://{nom}:5050", "POST", origines
+            )
+            assert bloque is not attendu, nom
 
 
 @pytest.mark.local

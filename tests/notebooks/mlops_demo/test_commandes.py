@@ -45,3 +45,15 @@ def test_ctrl_c_se_dit_en_une_phrase(monkeypatch, capsys):
     assert principal() == 130
     message = capsys.readouterr().err
     assert message.strip().startswith("Interrompu : "), message
+
+
+def test_un_terminal_en_latin_1_ne_fait_rien_echouer():
+    """« n’attend » n’a pas d’apostrophe typographique en Latin-1 : « ? », pas une pile d’appels."""
+    refus = subprocess.run(
+        [sys.executable, "-m", "mlops_demo", "executer", "inconnue"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        capture_output=True,
+        encoding="latin-1",
+        check=False,
+    )
+    assert refus.stderr.startswith("Erreur : aucune étape ne s?appelle « inconnue »"), refus.stderr

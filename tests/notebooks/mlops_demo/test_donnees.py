@@ -1,5 +1,6 @@
 """Recevoir des données : charger une fois, refuser avec des raisons, ne jamais rien abîmer."""
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -396,6 +397,62 @@ def test_un_instant_se_lit_de_meme_en_texte_et_en_date(mars):
     ]
     assert lues[0][0]["time_hour"].null_count == 1
     assert lues[0] == lues[1] == lues[2]
+
+
+CSV = "dest,distance,air_time\nMIA,1089,155.5\nBQN,1576,\n"
+PV = CSV.replace(",", ";").replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    ("nom", "octets"),
+    [
+        ("LOT.CSV", CSV.encode()),
+        ("lot.csv", CSV.encode("utf-8-sig")),
+        ("lot.csv", CSV.replace("\n", "\r\n").encode()),
+        ("lot.csv", CSV.replace(",", "\t").encode()),
+        ("lot.csv", PV.encode("utf-8-sig")),
+        ("lot.Csv", ("sep=;\n" + PV).replace("\n", "\r\n").encode("utf-8-sig")),
+        ("lot.csv.gz", gzip.compress(CSV.encode())),
+        ("LOT.CSV.GZ", gzip.compress(PV.encode())),
+        ("lot.csv", gzip.compress(CSV.encode())),
+    ],
+)
+def test_un_csv_se_lit_comme_l_ecrivent_les_tableurs(tmp_path, nom, octets):
+    (tmp_path / nom).write_bytes(octets)
+    lu = donnees.lire_fichier(tmp_path / nom)
+    assert lu.to_dict("list") == {
+        "dest": ["MIA", "BQN"],
+        "distance": ["1089", "1576"],
+        "air_time": ["155.5", pytest.approx(np.nan, nan_ok=True)],
+    }
+
+
+def test_entre_des_virgules_une_virgule_decimale_n_est_pas_devinee(tmp_path):
+    (tmp_path / "lot.csv").write_text('dest,distance\nMIA,"1,089"\n', encoding="utf-8")
+    assert donnees.lire_fichier(tmp_path / "lot.csv")["distance"].tolist() == ["1,089"]
+
+
+@pytest.mark.parametrize("nom", ["LOT.PARQUET", "lot.parquet.gz"])
+def test_un_parquet_se_lit_en_capitales_ou_compresse(tmp_path, nom):
+    pq.write_table(pa.table({"dest": ["MIA"]}), tmp_path / "lot")
+    octets = (tmp_path / "lot").read_bytes()
+    (tmp_path / nom).write_bytes(gzip.compress(octets) if nom.endswith("gz") else octets)
+    assert donnees.lire_fichier(tmp_path / nom)["dest"].tolist() == ["MIA"]
+
+
+@pytest.mark.parametrize(
+    ("nom", "octets", "motif"),
+    [
+        ("lot.csv", CSV.encode("utf-16"), "mais en UTF-16 ; enregistrez-le en « CSV UTF-8 »"),
+        ("lot.csv", b"PK\x03\x04", "n’est pas du CSV"),
+        ("lot.csv.gz", gzip.compress(CSV.encode())[:-9], "fichier illisible"),
+        ("lot.csv.bz2", b"", "format « .bz2 » inconnu : envoyez du .parquet ou du .csv"),
+    ],
+)
+def test_un_autre_format_est_refuse_par_son_nom(tmp_path, nom, octets, motif):
+    (tmp_path / nom).write_bytes(octets)
+    with pytest.raises(donnees.LotIllisible, match=motif):
+        donnees.lire_fichier(tmp_path / nom)
 
 
 @pytest.mark.parametrize("suffixe", [".parquet", ".csv"])
