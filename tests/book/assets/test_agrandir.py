@@ -47,8 +47,8 @@ def test_sans_javascript_le_lien_mene_a_l_image(ouvrir):
 
 LARGE = "".join(f"<td>une case assez longue, numéro {n}</td>" for n in range(9))
 TABLEAUX = f"""<article><div style="overflow-x: auto"><table id="t"><caption>Les outils</caption>
-<tr style="white-space: nowrap">{LARGE}</tr></table></div><div><table><tr><td>court</td></tr></table>
-</div></article>"""
+<tr style="white-space: nowrap">{LARGE}</tr></table></div>
+<div><table><tr><td>court</td></tr></table></div></article>"""
 
 
 def test_un_tableau_que_la_page_coupe_s_ouvre_en_grand(page_avec):

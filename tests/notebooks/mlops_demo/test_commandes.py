@@ -1,5 +1,9 @@
 """La ligne de commande dit, en français, ce qu’elle attend."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from mlops_demo import journal
 from mlops_demo.__main__ import analyseur, principal
