@@ -96,12 +96,14 @@ def temps() -> None:
 
 
 def reference() -> None:
-    """Garde l’exécution que l’on vient de faire comme référence de l’exposé."""
+    """Exécute ce qui donne des nombres à l’exposé, et les garde comme référence."""
+    from publication.livre import executer_ce_qui_a_change, une_seule_fabrication
     from publication.reference import enregistrer, exiger_un_arbre_commite
 
     exiger_un_arbre_commite(RACINE)
-    livre()
-    fichier = enregistrer(RACINE)
+    with une_seule_fabrication(RACINE):
+        executer_ce_qui_a_change(RACINE, seulement_les_resultats=True)
+        fichier = enregistrer(RACINE)
     print(f"{fichier.relative_to(RACINE).as_posix()} est écrit : relisez ce qui y a changé.")
 
 

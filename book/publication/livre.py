@@ -40,12 +40,20 @@ def construire_livre(racine: Path) -> bool:
         return True
 
 
-def executer_ce_qui_a_change(racine: Path) -> list[Notebook]:
-    """Met à jour les copies exécutées ; donne tous les notebooks du livre."""
+def executer_ce_qui_a_change(racine: Path, seulement_les_resultats: bool = False) -> list[Notebook]:
+    """Met à jour les copies exécutées ; donne tous les notebooks du livre.
+
+    Args:
+        racine: la racine du dépôt.
+        seulement_les_resultats: vrai pour laisser les pages qui n’écrivent aucun nombre, et l’exposé.
+    """
     assurer_rapport(racine)
-    executer_l_expose(racine)
     notebooks = lire_notebooks(racine)
     a_executer = perimes(racine, notebooks)
+    if seulement_les_resultats:
+        a_executer = [n for n in a_executer if n.ecrit_un_resultat]
+    else:
+        executer_l_expose(racine)
     if a_executer:
         from publication.execution import executer
 
