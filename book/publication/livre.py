@@ -45,7 +45,7 @@ def executer_ce_qui_a_change(racine: Path, seulement_les_resultats: bool = False
 
     Args:
         racine: la racine du dépôt.
-        seulement_les_resultats: vrai pour laisser les pages qui n’écrivent aucun nombre, et l’exposé.
+        seulement_les_resultats: vrai pour laisser l’exposé et les pages sans résultat.
     """
     assurer_rapport(racine)
     notebooks = lire_notebooks(racine)

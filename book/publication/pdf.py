@@ -19,7 +19,17 @@ from publication.depot import (
     lire_yaml,
 )
 
-NOMS = ("chromium", "chromium-browser", "google-chrome")
+NOMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# macOS range un navigateur dans une application, hors du chemin des commandes.
+APPLICATIONS = (
+    "Google Chrome.app/Contents/MacOS/Google Chrome",
+    "Chromium.app/Contents/MacOS/Chromium",
+)
+DE_SNAP = (
+    "Ce Chromium vient de snap, qui ne lui laisse voir que les dossiers non cachés de votre "
+    "dossier personnel : placez-y le projet, ou installez un autre navigateur (Google Chrome) et "
+    "donnez son chemin dans la variable CHROMIUM."
+)
 # Une impression qui dure plus est bloquée, pas lente.
 DELAI = 180
 # Du livre, on imprime le texte des pages, pas leurs boutons.
@@ -115,14 +125,32 @@ def trouver_chromium() -> str:
     Raises:
         ErreurPublication: s’il n’est pas installé.
     """
-    chemin = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NOMS)), None)
-    if chemin is None:
+    if choisi := os.environ.get("CHROMIUM"):
+        if chemin := shutil.which(choisi):
+            return chemin
         raise ErreurPublication(
-            "Chromium est introuvable, et c’est lui qui imprime : installez-le "
-            "(« sudo apt install chromium » sous Debian ou Ubuntu) ou donnez son chemin dans la "
-            "variable CHROMIUM."
+            f"« {choisi} » n’est pas un programme que l’on puisse lancer : corrigez CHROMIUM."
         )
-    return chemin
+    dossiers = (Path("/Applications"), Path("~/Applications").expanduser())
+    candidats = (*NOMS, *(str(d / nom) for d in dossiers for nom in APPLICATIONS))
+    if chemin := next(filter(None, map(shutil.which, candidats)), None):
+        return chemin
+    raise ErreurPublication(
+        "Chromium est introuvable, et c’est lui qui imprime : installez-le (« sudo apt install "
+        "chromium » sous Debian, Google Chrome ailleurs) ou donnez son chemin dans la variable "
+        "CHROMIUM."
+    )
+
+
+def vient_de_snap(chromium: str) -> bool:
+    """Dit si ce Chromium est celui de snap, ou le petit script d’Ubuntu qui y mène."""
+    fichier = Path(chromium).resolve()
+    if fichier.name == "snap" or "/snap/" in chromium or "snap" in fichier.parts:
+        return True
+    try:
+        return fichier.stat().st_size < 10_000 and b"/snap/" in fichier.read_bytes()
+    except OSError:
+        return False
 
 
 def publier_les_liens(page: str, adresse: str) -> str:
@@ -226,9 +254,12 @@ def _depuis(page: str, adresse: str) -> str:
 
 
 def _imprimer_une(chromium: str, adresse: str, fichier: Path) -> None:
-    """Imprime une page, dans un profil jetable et sans réseau."""
+    """Imprime une page, dans un profil jetable et sans réseau.
+
+    Le profil est à côté du PDF : snap ne laisse pas voir /tmp à son Chromium.
+    """
     fichier.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory() as profil:
+    with tempfile.TemporaryDirectory(dir=fichier.parent, prefix="profil-") as profil:
         commande = [
             chromium,
             "--headless",
@@ -251,5 +282,7 @@ def _imprimer_une(chromium: str, adresse: str, fichier: Path) -> None:
             ) from erreur
     if not fichier.is_file():
         raise ErreurPublication(
-            f"Chromium n’a pas imprimé {fichier.name} : {resultat.stderr.strip()[-300:]}"
+            DE_SNAP
+            if vient_de_snap(chromium)
+            else f"Chromium n’a pas imprimé {fichier.name} : {resultat.stderr.strip()[-300:]}"
         )

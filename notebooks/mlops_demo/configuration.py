@@ -1,5 +1,6 @@
 """Réglages de la démonstration : dossiers, utilisateur, variables d’environnement."""
 
+import contextlib
 import getpass
 import os
 import re
@@ -46,6 +47,21 @@ def poser_reglages() -> None:
     for nom in D_UN_AUTRE_PROJET:
         os.environ.pop(nom, None)
     boucle_locale_sans_proxy()
+    donner_une_maison()
+
+
+def donner_une_maison() -> None:
+    """Donne un dossier personnel à qui n’en a pas : IPython, matplotlib et Jupyter y écrivent.
+
+    Sans lui, chacun le dit à sa façon, en anglais, jusque dans les notebooks.
+    """
+    maison = os.path.expanduser("~")
+    if os.path.isdir(maison) and os.access(maison, os.W_OK | os.X_OK):
+        return
+    with contextlib.suppress(ErreurUtilisateur, OSError):  # qui s’en sert le dira
+        remplacante = dossier_travail() / "maison"
+        remplacante.mkdir(mode=0o700, exist_ok=True)
+        os.environ["HOME"] = str(remplacante)
 
 
 def boucle_locale_sans_proxy() -> None:

@@ -1,7 +1,5 @@
 """Ce que partagent les tests qui ouvrent des pages : un vrai navigateur, réseau coupé."""
 
-import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -9,9 +7,10 @@ import threading
 import pytest
 from playwright.sync_api import sync_playwright
 from publication import expose
-from publication.depot import RACINE
+from publication.depot import RACINE, ErreurPublication
 from publication.expose import ORDINAIRE
 from publication.livre import executer_l_expose, une_seule_fabrication
+from publication.pdf import trouver_chromium
 from publication.serveur import preparer
 
 RESEAU_COUPE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
@@ -20,14 +19,10 @@ RESEAU_COUPE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 @pytest.fixture(scope="session")
 def navigateur():
     """Un Chromium sans réseau ; son absence est un échec, pas un test passé sous silence."""
-    noms = ("chromium", "chromium-browser", "google-chrome")
-    chemin = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, noms)), None)
-    if chemin is None:
-        pytest.fail(
-            "Chromium est introuvable : installez-le (« apt-get install chromium » sur Debian) "
-            "ou donnez son chemin dans la variable CHROMIUM.",
-            pytrace=False,
-        )
+    try:
+        chemin = trouver_chromium()
+    except ErreurPublication as erreur:
+        pytest.fail(str(erreur), pytrace=False)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chemin, args=[RESEAU_COUPE])
         yield chromium

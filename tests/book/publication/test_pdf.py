@@ -4,6 +4,7 @@ import re
 import pytest
 from publication.depot import ErreurPublication, adresse_publiee, ecrire
 from publication.pdf import (
+    _imprimer_une,
     etaler,
     inserer_les_figures,
     publier_les_liens,
@@ -28,6 +29,51 @@ def test_chromium_absent(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ErreurPublication, match="sudo apt install chromium"):
         trouver_chromium()
+
+
+def programme(chemin, texte):
+    """Pose un programme qui n’est que ce texte."""
+    chemin.parent.mkdir(parents=True, exist_ok=True)
+    chemin.write_text(f"#!/bin/sh\n{texte}\n", encoding="utf-8")
+    chemin.chmod(0o755)
+    return chemin
+
+
+def test_le_navigateur_d_un_mac_est_trouve(monkeypatch, tmp_path):
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    chrome = "Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    pose = programme(tmp_path / chrome, "exit 0")
+    assert trouver_chromium() == str(pose)
+
+
+def test_un_chromium_choisi_qui_n_existe_pas_est_dit(monkeypatch):
+    monkeypatch.setenv("CHROMIUM", "/nulle/part")
+    with pytest.raises(ErreurPublication, match="/nulle/part.*corrigez CHROMIUM"):
+        trouver_chromium()
+
+
+@pytest.mark.parametrize(
+    ("commande", "dit"),
+    [
+        ("exit 1  # exec /snap/bin/chromium", "vient de snap.*dossier personnel.*CHROMIUM"),
+        ("echo cassé >&2", "n’a pas imprimé x.pdf : cassé"),
+    ],
+)
+def test_le_chromium_de_snap_est_nomme(tmp_path, commande, dit):
+    with pytest.raises(ErreurPublication, match=dit):
+        _imprimer_une(str(programme(tmp_path / "chromium", commande)), "about:", tmp_path / "x.pdf")
+
+
+def test_le_profil_n_est_pas_dans_tmp_que_snap_ne_voit_pas(tmp_path):
+    """Ce Chromium de théâtre n’imprime que si son profil est à côté du PDF."""
+    copie = 'for mot; do case "$mot" in --user-data-dir=*/_build/pdf/*) ici=1;; '
+    copie += '--print-to-pdf=*) pdf="${mot#*=}";; esac; done; [ -n "$ici" ] && touch "$pdf"'
+    pdf = tmp_path / "_build" / "pdf" / "x.pdf"
+    pdf.parent.mkdir(parents=True)
+    _imprimer_une(str(programme(tmp_path / "chromium", copie)), "about:", pdf)
+    assert [f.name for f in pdf.parent.iterdir()] == ["x.pdf"], "le profil reste"
 
 
 def test_liens_vers_le_livre_publie(depot):

@@ -52,7 +52,7 @@ def test_ctrl_c_se_dit_en_une_phrase(monkeypatch, capsys):
 
 
 def test_un_terminal_en_latin_1_ne_fait_rien_echouer():
-    """« n’attend » n’a pas d’apostrophe typographique en Latin-1 : « ? », pas une pile d’appels."""
+    """L’apostrophe typographique n’y existe pas : « ? », pas une pile d’appels."""
     refus = subprocess.run(
         [sys.executable, "-m", "mlops_demo", "executer", "inconnue"],
         env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},

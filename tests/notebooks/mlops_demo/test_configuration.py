@@ -86,3 +86,16 @@ def test_un_compte_sans_nom_dit_quelle_variable_donner(monkeypatch):
         configuration.utilisateur()
     monkeypatch.setenv("MLOPS_UTILISATEUR", "Élodie")
     assert configuration.utilisateur() == "lodie"
+
+
+def test_sans_dossier_personnel_personne_ne_se_plaint_en_anglais(tmp_path):
+    code = "import mlops_demo, IPython.paths, matplotlib; IPython.paths.get_ipython_dir()"
+    for maison in ("/proc/absente", ""):
+        fait = subprocess.run(
+            [sys.executable, "-c", code + "; matplotlib.get_configdir()"],
+            env=variables(HOME=maison, MLOPS_TRAVAIL=str(tmp_path / "à moi")),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (fait.returncode, fait.stderr) == (0, "")
