@@ -1,8 +1,9 @@
 """Le service HTTP : le champion du registre, derrière une adresse.
 
-Il suit l’alias ``champion`` (une promotion ou un retour arrière est vu en moins d’une seconde),
-note chaque prédiction sur disque avant de répondre, et la livre à Postgres. Il continue de servir
-quand le registre ou Postgres ne répond plus.
+Il sert la version que le journal a acceptée (une promotion ou un retour arrière est vu en moins
+d’une seconde) et dit quand l’alias ``champion`` en désigne une autre. Il note chaque prédiction sur
+disque avant de répondre, et la livre à Postgres. Il continue de servir quand le registre ou
+Postgres ne répond plus.
 
 ``uvicorn --factory mlops_demo.service:application --host 0.0.0.0 --port 8000``
 """
@@ -53,6 +54,7 @@ ERREURS_HTTP = {
     413: f"le corps de la demande dépasse {OCTETS_MAX // 1024**2} Mio : envoyez moins de vols",
 }
 SANS_CHAMPION = "aucun modèle n’est en service pour l’instant : réessayez dans quelques secondes"
+CONFORME = "l’alias désigne la version que le journal a acceptée"
 TAMPON_PLEIN = (
     "la prédiction ne peut pas être journalisée (volume du tampon plein ou en panne), elle n’est "
     "donc pas rendue : libérez de la place dans MLOPS_TAMPON, puis réessayez"
@@ -226,6 +228,8 @@ def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures
             "pret": servi is not None,
             "version": servi and servi.fiche.version,
             "registre": suivi.etat,
+            "alias_conforme": suivi.contredit is None,
+            "confiance": suivi.contredit or CONFORME,
             "journal": livreur.etat,
             "demandes_en_attente": livreur.tampon.lignes(),
             "tampon": livreur.panne or "écrit",
