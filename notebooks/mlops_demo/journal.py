@@ -69,7 +69,9 @@ def acceptation(version: int) -> tuple[bool, str | None]:
         version,
         list(ACCEPTATIONS),
     )
-    return (True, lignes["empreinte"].iloc[0]) if len(lignes) else (False, None)
+    # Une colonne sans aucune valeur se lit NaN.
+    prise = lignes["empreinte"].astype(object).where(lignes["empreinte"].notna(), None)
+    return (True, prise.iloc[0]) if len(lignes) else (False, None)
 
 
 def mise_en_service(version: int, avant: datetime) -> dict:

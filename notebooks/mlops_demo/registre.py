@@ -165,6 +165,7 @@ def enregistrer_essai(
                 "donnees.fin": str(exemples["flight_date"].max().date()),
                 "donnees.vols": str(len(exemples)),
                 "code.version": tracabilite.version_du_code(),
+                "code.verrou": tracabilite.verrou(),
                 **(etiquettes or {}),
             }
         )
@@ -358,6 +359,55 @@ def essai_de(version: int) -> dict:
     }
 
 
+def chaine(version: int) -> Iterator[tuple[str, str]]:
+    """Les maillons qui mènent des données à une version servie, chacun vérifié.
+
+    Yields:
+        Un maillon et ce qui le prouve, jusqu’au premier rompu.
+
+    Raises:
+        ErreurUtilisateur: au premier maillon rompu, avec sa raison.
+    """
+    essai = essai_de(version)
+    _exiger_note(essai, "donnees.empreinte", "donnees.debut", "donnees.fin")
+    if _relus(essai)[1] != essai["donnees.empreinte"]:
+        raise confiance.Refus(
+            f"les vols du {essai['donnees.debut']} au {essai['donnees.fin']} n’ont plus "
+            f"l’empreinte {essai['donnees.empreinte']} : ils ont changé depuis l’entraînement."
+        )
+    yield "Données", f"empreinte {essai['donnees.empreinte']}, retrouvée en base"
+    _exiger_note(essai, "code.version")
+    yield "Code", essai["code.version"]
+    _exiger_note(essai, "code.verrou")
+    yield "Verrou", essai["code.verrou"]
+    tenue = confiance.acceptee(version)
+    faits = journal.tout()
+    siens = faits[faits["version"] == version]
+    if tenue is None:
+        dits = "".join(f" ({x.action} : {x.raison})" for x in siens.tail(1).itertuples())
+        raise confiance.Refus(f"le journal n’a pas accepté la version {version}{dits}.")
+    fait = siens[siens["action"].isin(journal.ACCEPTATIONS)].iloc[-1]
+    yield "Verdict", f"{fait['action']} par {fait['auteur']} : {fait['raison']}"
+    with tempfile.TemporaryDirectory() as dossier:
+        telecharger(version, Path(dossier))
+        yield "Fichiers", f"SHA-256 {confiance.exiger(tenue, version, Path(dossier))}"
+
+
+def _exiger_note(essai: dict, *tags: str) -> None:
+    if absents := [tag for tag in tags if tag not in essai]:
+        raise confiance.Refus(
+            f"l’essai de la version {essai['version']} ne note pas « {', '.join(absents)} » : "
+            "relancez l’entraînement (notebook 42)."
+        )
+
+
+def _relus(essai: dict) -> tuple[int, str]:
+    """Les vols d’apprentissage d’un essai, relus en base : leur nombre et leur empreinte."""
+    fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
+    relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
+    return len(relus), tracabilite.empreinte(relus)
+
+
 def lignage(flight_id: int, scenario: str) -> dict:
     """Remonte de la dernière prédiction d’un vol, dans un scénario, à tout ce qui l’a produite.
 
@@ -419,16 +469,15 @@ def _remonter(prediction: dict) -> dict:
     )
     version = int(prediction["version_modele"])
     essai = essai_de(version)
-    fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
-    relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
+    vols_relus, empreinte_relue = _relus(essai)
     return {
         **prediction,
         # Le service juge aussi des vols que la base n’a pas encore reçus.
         **(vols.iloc[0].to_dict() if len(vols) else {}),
         **essai,
         **journal.mise_en_service(version, prediction["predit_le"]),
-        "vols_relus": len(relus),
-        "empreinte_retrouvee": tracabilite.empreinte(relus) == essai["donnees.empreinte"],
+        "vols_relus": vols_relus,
+        "empreinte_retrouvee": empreinte_relue == essai["donnees.empreinte"],
     }
 
 
