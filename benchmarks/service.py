@@ -97,18 +97,23 @@ def comparer() -> list[dict]:
 
 def _mlflow_models_serve():
     """Le champion, servi par MLflow sur un port libre."""
-    from mlops_demo import processus, registre
+    from mlops_demo import confiance, processus, registre
     from mlops_demo.configuration import dossier_travail
 
     dossier, port = dossier_travail() / "pour_mlflow", processus.port_libre()
     registre.telecharger(registre.version_de(registre.CHAMPION), dossier)
+    confiance.controler(dossier)
     # MLflow appelle « uvicorn » par le PATH : celui du même environnement doit venir d’abord.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     commande = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(dossier)]
     commande += ["--port", str(port), "--env-manager", "local"]
     journal = dossier_travail() / "mlflow_serve.journal"
     return processus.Serveur(
-        "mlflow models serve", commande, f"http://127.0.0.1:{port}/ping", journal
+        "mlflow models serve",
+        commande,
+        f"http://127.0.0.1:{port}/ping",
+        journal,
+        MLFLOW_ALLOW_PICKLE_DESERIALIZATION="true",  # nos propres fichiers, contrôlés à l’instant
     )
 
 

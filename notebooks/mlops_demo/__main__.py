@@ -88,6 +88,16 @@ def _lignage(options: argparse.Namespace) -> int:
     return 0
 
 
+def _verifier(options: argparse.Namespace) -> int:
+    from mlops_demo import base, registre
+
+    base.preparer()
+    for maillon, preuve in registre.chaine(options.version):
+        print(f"{maillon} : {preuve}")
+    print(f"La version {options.version} est celle que le journal a acceptée.")
+    return 0
+
+
 def _oublier(options: argparse.Namespace) -> int:
     from mlops_demo import fiche
 
@@ -169,6 +179,11 @@ def analyseur() -> argparse.ArgumentParser:
     lignage.add_argument("--scenario", default="réentraîné", help="scénario du vol (réentraîné)")
     lignage.add_argument("--rang", type=_entier, default=1, help="rang du vol dans la demande (1)")
     lignage.set_defaults(faire=_lignage)
+    verifier = commandes.add_parser(
+        "verifier", help="remonter la chaîne de confiance d’une version"
+    )
+    verifier.add_argument("version", type=_entier, help="numéro de la version")
+    verifier.set_defaults(faire=_verifier)
     oublier = commandes.add_parser("oublier", help="effacer les vieilles prédictions")
     oublier.add_argument("--jours", type=_entier, default=365, help="jours gardés (365)")
     oublier.set_defaults(faire=_oublier)

@@ -255,8 +255,22 @@ def _preparee() -> None:
         ).scalar_one():
             _creer_schema(connexion, nom)
         elif _existe(connexion, nom, "journal"):
+            _completer(connexion, nom)
             return
         connexion.connection.driver_connection.execute(tables_de_travail())
+
+
+def _completer(connexion: sa.Connection, nom: str) -> None:
+    """Ajoute au journal d’une version antérieure du projet la colonne qui lui manque."""
+    colonne = {"table": f"{nom}.journal"}
+    connue = sa.text(
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = CAST(:table AS regclass)"
+        " AND attname = 'empreinte')"
+    )
+    if not connexion.execute(connue, colonne).scalar_one():
+        connexion.exec_driver_sql(
+            "ALTER TABLE journal ADD COLUMN empreinte text CHECK (empreinte ~ '^[0-9a-f]{64}$')"
+        )
 
 
 def _creer_schema(connexion: sa.Connection, nom: str) -> None:

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from mlops_demo import entrainement, registre, service_champion
+from mlops_demo import confiance, entrainement, registre, service_champion
 from mlops_demo.gate import JOURS_DE_JUGEMENT
 
 PART = 0.05  # un vol sur vingt
 UN_A_UN = 50  # ceux d’entre eux jugés seuls, comme dans la plupart des demandes
-OCTETS_MAX = 50 * 1024**2  # le double tiendrait encore en mémoire, pas dans chaque réplica
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Essai:
     accepte: bool
     vols: int
     motif: str
+    empreinte: str | None = None  # celle des fichiers essayés
 
 
 def choisis(flight_id: pd.Series, part: float = PART) -> pd.Series:
@@ -48,16 +48,15 @@ def essayer(version: int, juge: Pipeline, vols: pd.DataFrame) -> Essai:
     ]
     essayes = recents[choisis(recents["flight_id"])]
     with tempfile.TemporaryDirectory() as dossier:
-        fiche = registre.telecharger(version, Path(dossier))
-        octets = sum(f.stat().st_size for f in Path(dossier).rglob("*") if f.is_file())
-        if octets > OCTETS_MAX:
-            mio = octets // 1024**2
-            return Essai(False, 0, f"{mio} Mio de fichiers, {OCTETS_MAX // 1024**2} au plus")
         try:
+            fiche = registre.telecharger(version, Path(dossier))
             servi = service_champion.ouvrir(Path(dossier), fiche)
+            empreinte = confiance.empreinte(Path(dossier))
             probas = entrainement.probabilites(servi.pipeline, essayes)
             seuls = essayes.head(UN_A_UN).replace({np.nan: None}).to_dict("records")
             un_a_un = [servi.juger_un(vol) for vol in seuls]
+        except confiance.Refus as refus:
+            return Essai(False, 0, str(refus))
         except Exception as erreur:  # des fichiers étrangers peuvent lever n’importe quoi
             return Essai(False, 0, f"les fichiers ne jugent pas : {type(erreur).__name__} {erreur}")
     if not (probas.min() >= 0 and probas.max() <= 1):
@@ -66,4 +65,4 @@ def essayer(version: int, juge: Pipeline, vols: pd.DataFrame) -> Essai:
         return Essai(False, len(essayes), "les fichiers ne sont pas le modèle que le gate a jugé")
     if not np.array_equal(un_a_un, probas[: len(un_a_un)]):
         return Essai(False, len(essayes), "un vol seul n’a pas la même probabilité qu’en lot")
-    return Essai(True, len(essayes), "mêmes probabilités que le modèle jugé")
+    return Essai(True, len(essayes), "mêmes probabilités que le modèle jugé", empreinte)

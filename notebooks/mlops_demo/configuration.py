@@ -16,6 +16,8 @@ AVANT_IMPORT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # MLflow lui-même ne charge aucun modèle : confiance.py le fait, sans rien exécuter.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     # Une demi-minute laisse un serveur redémarrer ; d’office, MLflow insiste plus de deux minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     # Sur une machine partagée, l’attente active d’OpenMP rend le gradient boosting

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from mlops_demo import base
 from mlops_demo.configuration import utilisateur
 
-CHANGEMENTS = ("promotion", "promotion forcée", "retour arrière", "reprise")
+ACCEPTATIONS = ("promotion", "promotion forcée")
+CHANGEMENTS = (*ACCEPTATIONS, "retour arrière", "reprise")
 
 
 def inscrire(
@@ -24,13 +25,14 @@ def inscrire(
     date_simulee: str,
     raison: str,
     details: dict | None = None,
+    empreinte: str | None = None,
 ) -> None:
     """Ajoute une ligne au journal, dans la transaction donnée."""
     connexion.execute(
         sa.text(
             "INSERT INTO journal (date_simulee, auteur, action, version, version_precedente,"
-            " raison, details) VALUES (:date, :auteur, :action, :version, :precedente, :raison,"
-            " CAST(:details AS jsonb))"
+            " raison, details, empreinte) VALUES (:date, :auteur, :action, :version, :precedente,"
+            " :raison, CAST(:details AS jsonb), :empreinte)"
         ),
         {
             "date": date_simulee,
@@ -40,6 +42,7 @@ def inscrire(
             "precedente": version_precedente,
             "raison": raison,
             "details": json.dumps(details or {}, ensure_ascii=False),
+            "empreinte": empreinte,
         },
     )
 
@@ -56,6 +59,19 @@ def champion() -> int | None:
         list(CHANGEMENTS),
     )
     return int(lignes["version"].iloc[0]) if len(lignes) else None
+
+
+def acceptation(version: int) -> tuple[bool, str | None]:
+    """Si une version a été acceptée, et l’empreinte des fichiers qui l’ont été la dernière fois."""
+    lignes = base.lire(
+        "SELECT empreinte FROM journal WHERE version = $1 AND action = ANY($2)"
+        " ORDER BY id DESC LIMIT 1",
+        version,
+        list(ACCEPTATIONS),
+    )
+    # Une colonne sans aucune valeur se lit NaN.
+    prise = lignes["empreinte"].astype(object).where(lignes["empreinte"].notna(), None)
+    return (True, prise.iloc[0]) if len(lignes) else (False, None)
 
 
 def mise_en_service(version: int, avant: datetime) -> dict:

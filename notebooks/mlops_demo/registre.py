@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.client
 import logging
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as version_du_paquet
 from pathlib import Path
+from urllib.request import url2pathname
 
 import mlflow
 import mlflow.sklearn
@@ -26,7 +28,7 @@ from mlflow.models import infer_signature
 from requests import RequestException
 from sklearn.pipeline import Pipeline
 
-from mlops_demo import base, features, journal, tracabilite
+from mlops_demo import base, confiance, features, journal, tracabilite
 from mlops_demo.configuration import (
     ErreurUtilisateur,
     dossier_travail,
@@ -38,15 +40,6 @@ from mlops_demo.features import FEATURES
 CHAMPION, CHALLENGER = "champion", "challenger"
 REPONSE_S = 10  # au-delà, un serveur MLflow est dit injoignable
 DEPENDANCES = [f"{p}=={version_du_paquet(p)}" for p in ("scikit-learn", "pandas", "numpy")]
-# MLflow enregistre au format skops, qui n’exécute aucun code à la lecture : il faut nommer un à
-# un les types de nos pipelines qu’il ne connaît pas.
-TYPES_ADMIS = [
-    "functools.partial",
-    "numpy.dtype",
-    "sklearn.compose._column_transformer._RemainderColsList",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.utils.validation.check_array",
-]
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -176,6 +169,7 @@ def enregistrer_essai(
                 "donnees.fin": str(exemples["flight_date"].max().date()),
                 "donnees.vols": str(len(exemples)),
                 "code.version": tracabilite.version_du_code(),
+                "code.verrou": tracabilite.verrou(),
                 **(etiquettes or {}),
             }
         )
@@ -187,7 +181,7 @@ def enregistrer_essai(
                     name="modele",
                     signature=signature,
                     pip_requirements=DEPENDANCES,
-                    skops_trusted_types=TYPES_ADMIS,
+                    skops_trusted_types=confiance.TYPES_ADMIS,
                     pyfunc_predict_fn="predict_proba",
                 )
             except (OSError, MlflowException) as erreur:
@@ -242,22 +236,36 @@ def version_de(alias: str) -> int | None:
 
 
 def charger(version: int) -> ModeleServi:
-    """Charge une version du modèle.
+    """Charge une version du modèle, sans rien en exécuter.
+
+    Si le journal l’a acceptée, ses fichiers doivent être ceux qu’il a acceptés.
 
     Raises:
-        ErreurUtilisateur: version inconnue, fichiers disparus ou abîmés.
+        ErreurUtilisateur: version inconnue, fichiers disparus, abîmés ou échangés.
     """
+    return _charger(version, confiance.acceptee(version))
+
+
+def _charger(version: int, tenue: confiance.Acceptee | None) -> ModeleServi:
     try:
-        fiche = client().get_model_version(nom_du_modele(), str(version))
-        pipeline = mlflow.sklearn.load_model(f"models:/{nom_du_modele()}/{version}")
-    except ErreurUtilisateur:
+        with tempfile.TemporaryDirectory() as dossier:
+            fiche = telecharger(version, Path(dossier))
+            if tenue is not None:
+                confiance.exiger(tenue, version, Path(dossier))
+            return ModeleServi(confiance.ouvrir(Path(dossier)), version, fiche.run_id)
+    except ErreurUtilisateur as erreur:
+        if isinstance(erreur, confiance.Refus):
+            raise confiance.Refus(_ne_se_charge_pas(version, erreur)) from erreur
         raise
-    except Exception as erreur:  # des fichiers abîmés peuvent lever n’importe quoi
-        raise ErreurUtilisateur(
-            f"la version {version} du modèle « {nom_du_modele()} » ne se charge pas ({erreur}). "
-            "Relancez l’entraînement (notebook 42)."
-        ) from erreur
-    return ModeleServi(pipeline, version, fiche.run_id)
+    except Exception as erreur:  # MLflow lève de tout
+        raise ErreurUtilisateur(_ne_se_charge_pas(version, erreur)) from erreur
+
+
+def _ne_se_charge_pas(version: int, erreur: Exception) -> str:
+    return (
+        f"la version {version} du modèle « {nom_du_modele()} » ne se charge pas ({erreur}). "
+        "Relancez l’entraînement (notebook 42)."
+    )
 
 
 @dataclass(frozen=True)
@@ -268,19 +276,38 @@ class Fiche:
     version: int
     run_id: str
     cree_le: float  # secondes depuis 1970
+    empreinte: str = ""  # des fichiers acceptés
 
 
 def telecharger(version: int, dossier: Path) -> Fiche:
-    """Copie les fichiers d’une version dans un dossier vide, où ``relire`` les trouvera."""
+    """Copie les fichiers d’une version dans un dossier vide, si leurs noms et tailles conviennent.
+
+    Raises:
+        Refus: fichiers absents, de trop ou trop gros ; rien n’est alors copié.
+    """
     fiche = client().get_model_version(nom_du_modele(), str(version))
     adresse = f"models:/{nom_du_modele()}/{version}"
+    source = client().get_model_version_download_uri(nom_du_modele(), str(version))
+    if source.startswith(("file:", "/")):  # des fichiers d’ici : aucun lien ne doit être suivi
+        confiance.controler(Path(url2pathname(source.removeprefix("file://"))))
+    else:
+        pieces = mlflow.artifacts.list_artifacts(artifact_uri=adresse)
+        confiance.controler_liste({p.path: p.file_size or 0 for p in pieces})
     mlflow.artifacts.download_artifacts(adresse, dst_path=str(dossier))
+    (dossier / "registered_model_meta").unlink(missing_ok=True)  # ajouté par MLflow
     return Fiche(nom_du_modele(), version, fiche.run_id, fiche.creation_timestamp / 1000)
 
 
-def relire(dossier: Path) -> Pipeline:
-    """Relit un modèle copié par ``telecharger``, sans le registre."""
-    return mlflow.sklearn.load_model(str(dossier))
+def empreinte(version: int) -> str:
+    """Empreinte des fichiers d’une version, s’ils sont ceux d’un modèle de ce projet.
+
+    Raises:
+        Refus: s’ils ne le sont pas.
+    """
+    with tempfile.TemporaryDirectory() as dossier:
+        telecharger(version, Path(dossier))
+        confiance.controler(Path(dossier))
+        return confiance.empreinte(Path(dossier))
 
 
 def verifier_joignable() -> None:
@@ -297,17 +324,17 @@ def verifier_joignable() -> None:
 
 
 def charger_champion() -> ModeleServi:
-    """Charge le modèle en service.
+    """Charge le modèle que le journal dit en service, où que soit l’alias.
 
     Raises:
-        ErreurUtilisateur: s’il n’y en a pas.
+        ErreurUtilisateur: s’il n’y en a pas, ou si ses fichiers ne sont plus les siens.
     """
-    version = version_de(CHAMPION)
-    if version is None:
+    tenue = confiance.en_service()
+    if tenue is None:
         raise ErreurUtilisateur(
             "aucun modèle n’est en service : lancez d’abord l’entraînement (notebook 42)."
         )
-    return charger(version)
+    return _charger(tenue.version, tenue)
 
 
 def essai_de(version: int) -> dict:
@@ -334,6 +361,55 @@ def essai_de(version: int) -> dict:
         **essai.data.params,
         **essai.data.metrics,
     }
+
+
+def chaine(version: int) -> Iterator[tuple[str, str]]:
+    """Les maillons qui mènent des données à une version servie, chacun vérifié.
+
+    Yields:
+        Un maillon et ce qui le prouve, jusqu’au premier rompu.
+
+    Raises:
+        ErreurUtilisateur: au premier maillon rompu, avec sa raison.
+    """
+    essai = essai_de(version)
+    _exiger_note(essai, "donnees.empreinte", "donnees.debut", "donnees.fin")
+    if _relus(essai)[1] != essai["donnees.empreinte"]:
+        raise confiance.Refus(
+            f"les vols du {essai['donnees.debut']} au {essai['donnees.fin']} n’ont plus "
+            f"l’empreinte {essai['donnees.empreinte']} : ils ont changé depuis l’entraînement."
+        )
+    yield "Données", f"empreinte {essai['donnees.empreinte']}, retrouvée en base"
+    _exiger_note(essai, "code.version")
+    yield "Code", essai["code.version"]
+    _exiger_note(essai, "code.verrou")
+    yield "Verrou", essai["code.verrou"]
+    tenue = confiance.acceptee(version)
+    faits = journal.tout()
+    siens = faits[faits["version"] == version]
+    if tenue is None:
+        dits = "".join(f" ({x.action} : {x.raison})" for x in siens.tail(1).itertuples())
+        raise confiance.Refus(f"le journal n’a pas accepté la version {version}{dits}.")
+    fait = siens[siens["action"].isin(journal.ACCEPTATIONS)].iloc[-1]
+    yield "Verdict", f"{fait['action']} par {fait['auteur']} : {fait['raison']}"
+    with tempfile.TemporaryDirectory() as dossier:
+        telecharger(version, Path(dossier))
+        yield "Fichiers", f"SHA-256 {confiance.exiger(tenue, version, Path(dossier))}"
+
+
+def _exiger_note(essai: dict, *tags: str) -> None:
+    if absents := [tag for tag in tags if tag not in essai]:
+        raise confiance.Refus(
+            f"l’essai de la version {essai['version']} ne note pas « {', '.join(absents)} » : "
+            "relancez l’entraînement (notebook 42)."
+        )
+
+
+def _relus(essai: dict) -> tuple[int, str]:
+    """Les vols d’apprentissage d’un essai, relus en base : leur nombre et leur empreinte."""
+    fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
+    relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
+    return len(relus), tracabilite.empreinte(relus)
 
 
 def lignage(flight_id: int, scenario: str) -> dict:
@@ -397,16 +473,15 @@ def _remonter(prediction: dict) -> dict:
     )
     version = int(prediction["version_modele"])
     essai = essai_de(version)
-    fin = pd.Timestamp(essai["donnees.fin"]) + pd.Timedelta(days=1)
-    relus = features.etiquetes(features.exemples(essai["donnees.debut"], str(fin.date())))
+    vols_relus, empreinte_relue = _relus(essai)
     return {
         **prediction,
         # Le service juge aussi des vols que la base n’a pas encore reçus.
         **(vols.iloc[0].to_dict() if len(vols) else {}),
         **essai,
         **journal.mise_en_service(version, prediction["predit_le"]),
-        "vols_relus": len(relus),
-        "empreinte_retrouvee": tracabilite.empreinte(relus) == essai["donnees.empreinte"],
+        "vols_relus": vols_relus,
+        "empreinte_retrouvee": empreinte_relue == essai["donnees.empreinte"],
     }
 
 
@@ -418,8 +493,12 @@ def mettre_en_service(
     *,
     attendu: int | None = None,
     details: dict | None = None,
+    empreinte: str | None = None,
 ) -> None:
     """Donne l’alias ``champion`` à une version et l’inscrit au journal, ou ne fait rien.
+
+    Un retour ou une reprise ne remet qu’une version que le journal a déjà acceptée, et dont les
+    fichiers n’ont pas changé.
 
     Un verrou range les changements l’un derrière l’autre : si le champion n’est plus celui que
     l’on croyait remplacer, le changement est refusé.
@@ -431,12 +510,14 @@ def mettre_en_service(
         raison: pourquoi, en une phrase.
         attendu: version que l’on croit en service (aucune si ``None``).
         details: mesures et seuils qui ont décidé.
+        empreinte: celle des fichiers que le gate et le canari ont acceptés, s’ils l’ont prise.
 
     Raises:
-        ErreurUtilisateur: si un autre changement est passé avant.
+        ErreurUtilisateur: si un autre changement est passé avant, ou si les fichiers ont changé.
     """
     deplace = False
     try:
+        prise = _empreinte_admise(action, version, empreinte)
         with base.transaction() as connexion:
             connexion.execute(
                 sa.text("SELECT pg_advisory_xact_lock(hashtext(:cle))"),
@@ -448,7 +529,9 @@ def mettre_en_service(
                     f"le champion est la version {actuel}, et non {attendu} : quelqu’un l’a changé "
                     "entre-temps. Comparez de nouveau avant de promouvoir."
                 )
-            journal.inscrire(connexion, action, version, actuel, date_simulee, raison, details)
+            journal.inscrire(
+                connexion, action, version, actuel, date_simulee, raison, details, prise
+            )
             deplace = True
             client().set_registered_model_alias(nom_du_modele(), CHAMPION, str(version))
     except sa.exc.OperationalError as erreur:
@@ -466,6 +549,23 @@ def mettre_en_service(
         if deplace:  # le journal n’a pas été validé : l’alias revient où il était
             _remettre_alias(attendu)
         raise
+
+
+def _empreinte_admise(action: str, version: int, attendue: str | None) -> str:
+    """L’empreinte à inscrire pour une mise en service, si cette version peut l’être."""
+    with tempfile.TemporaryDirectory() as dossier:
+        telecharger(version, Path(dossier))
+        if action in journal.ACCEPTATIONS:
+            confiance.controler(Path(dossier))
+            prise = confiance.empreinte(Path(dossier))
+        else:
+            prise = confiance.exiger(confiance.acceptee(version), version, Path(dossier))
+    if attendue not in (None, prise):
+        raise confiance.Refus(
+            f"les fichiers de la version {version} ont changé depuis que le canari les a lus : "
+            "elle n’est pas mise en service. Cherchez qui les a changés, puis relancez l’étape."
+        )
+    return prise
 
 
 def _remettre_alias(version: int | None) -> None:
@@ -486,13 +586,17 @@ def refuser(version: int, date_simulee: str, raison: str, details: dict) -> None
 def accorder() -> None:
     """Remet l’alias ``champion`` d’accord avec le journal, s’il a été déplacé à la main.
 
-    Une version effacée du registre ne peut plus l’avoir : l’alias reste où il est.
+    Une version effacée du registre, ou dont les fichiers ont changé, ne peut plus l’avoir :
+    l’alias reste où il est.
     """
-    attendue = journal.champion()
-    if attendue is None or version_de(CHAMPION) == attendue:
+    tenue = confiance.en_service()
+    if tenue is None or version_de(CHAMPION) == tenue.version:
         return
     try:
-        _remettre_alias(attendue)
+        _charger(tenue.version, tenue)
+        _remettre_alias(tenue.version)
+    except ErreurUtilisateur:
+        return
     except MlflowException as erreur:
         if erreur.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -507,7 +611,8 @@ def retour_arriere(raison: str, date_simulee: str) -> tuple[int, int, float]:
     Raises:
         ErreurUtilisateur: pas de champion, rien avant lui, ou une version qui ne se charge plus.
     """
-    actuel = version_de(CHAMPION)
+    accorder()  # l’alias a pu être déplacé à la main
+    actuel = journal.champion()
     cible = journal.precedente(actuel) if actuel else None
     if cible is None:
         raise ErreurUtilisateur(

@@ -79,7 +79,8 @@ CREATE TABLE journal (
     version integer NOT NULL CHECK (version > 0),
     version_precedente integer CHECK (version_precedente > 0),
     raison text NOT NULL CHECK (raison <> ''),
-    details jsonb NOT NULL DEFAULT '{}'
+    details jsonb NOT NULL DEFAULT '{}',
+    empreinte text CHECK (empreinte ~ '^[0-9a-f]{64}$')  -- SHA-256 des fichiers mis en service
 );
 
 -- Un journal ne se réécrit pas.

@@ -1,10 +1,12 @@
 """Le service HTTP : le champion du registre, derrière une adresse.
 
-Il suit l’alias ``champion`` (une promotion ou un retour arrière est vu en moins d’une seconde),
-note chaque prédiction sur disque avant de répondre, et la livre à Postgres. Il continue de servir
-quand le registre ou Postgres ne répond plus.
+Il sert la version que le journal a acceptée (une promotion ou un retour arrière est vu en moins
+d’une seconde) et dit quand l’alias ``champion`` en désigne une autre. Il note chaque prédiction sur
+disque avant de répondre, et la livre à Postgres. Il continue de servir quand le registre ou
+Postgres ne répond plus.
 
-``uvicorn --factory mlops_demo.service:application --host 0.0.0.0 --port 8000``
+``uvicorn --factory mlops_demo.service:application --http mlops_demo.service_http:Protocole
+--host 0.0.0.0 --port 8000``
 """
 
 import asyncio
@@ -14,13 +16,14 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pandas as pd
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -34,12 +37,13 @@ from mlops_demo.configuration import (
 )
 from mlops_demo.features import FEATURES
 from mlops_demo.service_champion import Champion, Suivi, alias_suivi
-from mlops_demo.service_demande import Demande, Refus, Reponse, Vol, champ, motifs
+from mlops_demo.service_demande import Demande, Refus, Reponse, Vol, champ, lire, motifs
 from mlops_demo.service_journal import Livreur
 from mlops_demo.service_mesures import Chronometre, Mesures
 from mlops_demo.service_tampon import Tampon
 
 OCTETS_MAX = 8 * 1024**2
+OCTETS_D_UN_TRAIT = 32 * 1024  # une centaine de vols : une milliseconde
 # Un registre ou une base qui ne répond pas se constate en quelques secondes, non en minutes.
 DELAIS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -53,6 +57,7 @@ ERREURS_HTTP = {
     413: f"le corps de la demande dépasse {OCTETS_MAX // 1024**2} Mio : envoyez moins de vols",
 }
 SANS_CHAMPION = "aucun modèle n’est en service pour l’instant : réessayez dans quelques secondes"
+CONFORME = "l’alias désigne la version que le journal a acceptée"
 TAMPON_PLEIN = (
     "la prédiction ne peut pas être journalisée (volume du tampon plein ou en panne), elle n’est "
     "donc pas rendue : libérez de la place dans MLOPS_TAMPON, puis réessayez"
@@ -120,6 +125,7 @@ def fabriquer() -> FastAPI:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.router.route_class = Route
     app.add_middleware(CorpsBorne)
     app.add_middleware(Chronometre, mesures=mesures)
     _ajouter_erreurs(app, mesures)
@@ -164,6 +170,30 @@ def fabriquer() -> FastAPI:
     return app
 
 
+class Lecture(Request):
+    """Une requête dont un long corps se lit vol par vol, hors de la boucle d’événements."""
+
+    async def json(self) -> object:
+        """Lit le corps."""
+        corps = await self.body()
+        if len(corps) <= OCTETS_D_UN_TRAIT:
+            return json.loads(corps)
+        return await asyncio.to_thread(lire, corps)
+
+
+class Route(APIRoute):
+    """Une adresse dont le corps se lit par ``Lecture``."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        """Rend ce qui traite la requête."""
+        suite = super().get_route_handler()
+
+        async def traiter(requete: Request) -> Response:
+            return await suite(Lecture(requete.scope, requete.receive))
+
+        return traiter
+
+
 class CorpsBorne:
     """Intergiciel ASGI qui refuse, sans le lire, un corps qui s’annonce trop gros.
 
@@ -192,8 +222,13 @@ def _ajouter_erreurs(app: FastAPI, mesures: Mesures) -> None:
     """Dit en français pourquoi une demande n’est pas servie."""
 
     @app.exception_handler(RequestValidationError)
-    async def expliquer(_: Request, erreur: RequestValidationError) -> JSONResponse:
+    async def expliquer(requete: Request, erreur: RequestValidationError) -> JSONResponse:
         erreurs = erreur.errors()
+        if isinstance(erreur.body, bytes):  # FastAPI n’a pas lu le corps : il ne s’annonce pas JSON
+            mesures.refus.labels("demande").inc()
+            annonce = requete.headers.get("content-type", "absent")[:60]
+            motif = f"Content-Type : « {annonce} », envoyez « application/json »"
+            return JSONResponse({"erreur": "demande refusée", "motifs": [motif]}, 422)
         for une in erreurs:
             mesures.refus.labels(champ(une)).inc()
         return JSONResponse({"erreur": "demande refusée", "motifs": motifs(erreurs)}, 422)
@@ -226,6 +261,8 @@ def _ajouter_etat(app: FastAPI, suivi: Suivi, livreur: Livreur, mesures: Mesures
             "pret": servi is not None,
             "version": servi and servi.fiche.version,
             "registre": suivi.etat,
+            "alias_conforme": suivi.contredit is None,
+            "confiance": suivi.contredit or CONFORME,
             "journal": livreur.etat,
             "demandes_en_attente": livreur.tampon.lignes(),
             "tampon": livreur.panne or "écrit",
@@ -270,6 +307,7 @@ def lancer(campagne: int) -> processus.Serveur:
     port = processus.port_libre()
     commande = [sys.executable, "-m", "uvicorn", "--factory", "mlops_demo.service:application"]
     commande += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    commande += ["--http", "mlops_demo.service_http:Protocole"]
     return processus.Serveur(
         "le service",
         commande,

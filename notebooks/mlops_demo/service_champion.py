@@ -6,18 +6,20 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sklearn.pipeline import Pipeline
 
-from mlops_demo import entrainement, registre
+from mlops_demo import confiance, entrainement, registre
 from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.service_demande import EXEMPLE
 
 PERIODE_S = 0.5
+PATIENCE_S = 30  # au plus, entre deux essais d’une version qui ne se charge pas
 DEMARRE, SUIVI = "démarre", "suit le registre"
 SANS_ALIAS = "aucun champion : lancez l’entraînement (notebook 42)"
 
@@ -61,7 +63,7 @@ def ouvrir(dossier: Path, fiche: registre.Fiche) -> Champion:
     Raises:
         ErreurUtilisateur: s’il ne juge pas le vol d’exemple.
     """
-    pipeline = registre.relire(dossier)
+    pipeline = confiance.ouvrir(dossier)
     champion = Champion(fiche, pipeline, entrainement.pour_un_vol(pipeline))
     jugements = {*champion.juger([EXEMPLE]), *champion.juger([EXEMPLE, EXEMPLE])}
     if len(jugements) != 1 or not 0 <= jugements.pop() <= 1:
@@ -71,8 +73,22 @@ def ouvrir(dossier: Path, fiche: registre.Fiche) -> Champion:
     return champion
 
 
+@dataclass(frozen=True)
+class Echec:
+    """Une version qui ne se charge pas, et quand la réessayer."""
+
+    tenue: confiance.Acceptee
+    motif: str
+    refuse: bool
+    attente_s: float
+    reprise: float
+
+
 class Suivi(threading.Thread):
-    """Tient ``servi`` au dernier champion connu ; les demandes en cours gardent le leur."""
+    """Tient ``servi`` au champion que dit le journal ; les demandes en cours gardent le leur.
+
+    L’alias propose une version ; s’il contredit le journal, ``contredit`` dit en quoi.
+    """
 
     def __init__(self, dossier: Path) -> None:
         """Prépare le suivi ; ``dossier`` garde la copie du champion."""
@@ -81,7 +97,11 @@ class Suivi(threading.Thread):
         self.alias = alias_suivi()
         self.servi: Champion | None = None
         self.etat = DEMARRE
+        self.contredit: str | None = None
         self._vient_du_registre = False
+        self._journal: tuple[confiance.Acceptee | None] | None = None  # rien : pas encore lu
+        self._deplace = False
+        self._echec: Echec | None = None
         self._fin = threading.Event()
 
     def run(self) -> None:
@@ -107,24 +127,74 @@ class Suivi(threading.Thread):
         self.etat = etat
 
     def _suivre(self) -> str:
-        """Sert la version que désigne l’alias et rend l’état du suivi."""
+        """Sert la version que dit le journal et rend l’état du suivi."""
         registre.verifier_joignable()
-        version = registre.version_de(self.alias)
-        if version is None:
+        propose = registre.version_de(self.alias)
+        tenue = self._tenue(propose)
+        self._journal = (tenue,)
+        if propose is None and tenue is None:
+            self.contredit = None
             return SANS_ALIAS
-        if not self._vient_du_registre or version != self.servi.fiche.version:
-            try:
-                self._prendre(version)
-            except Exception as erreur:  # fichiers perdus, modèle étranger : on garde l’autre
-                return f"la version {version} ne se charge pas : {_en_une_ligne(erreur)}"
-        return SUIVI
+        echec = self._prendre(tenue) if tenue else None
+        # Une promotion déplace l’alias juste avant de valider le journal : on regarde deux fois.
+        deplace = propose != (tenue and tenue.version)
+        confirme, self._deplace = deplace and self._deplace, deplace
+        if echec is not None:
+            self.contredit = echec.motif if echec.refuse else None
+            return echec.motif
+        if confirme:
+            self.contredit = _desaccord(self.alias, propose, tenue)
+            return self.contredit
+        if not deplace:
+            self.contredit = None
+            return SUIVI
+        return self.etat
 
-    def _prendre(self, version: int) -> None:
-        with tempfile.TemporaryDirectory() as dossier:
-            fiche = registre.telecharger(version, Path(dossier))
-            champion = ouvrir(Path(dossier), fiche)
-            self._copier(Path(dossier), fiche)
-        self.servi, self._vient_du_registre = champion, True
+    def _tenue(self, propose: int | None) -> confiance.Acceptee | None:
+        """Ce que ce service doit servir.
+
+        Un réplica canari sert ce que personne n’a encore accepté : la version proposée, lue sans
+        rien en exécuter.
+        """
+        if self.alias == registre.CHAMPION:
+            return confiance.en_service()
+        return None if propose is None else confiance.Acceptee(propose, None)
+
+    def _prendre(self, tenue: confiance.Acceptee) -> Echec | None:
+        """Sert une version, si ce n’est déjà fait ; rend pourquoi elle ne peut pas l’être."""
+        if self._vient_du_registre and self._est(tenue, self.servi.fiche):
+            self._echec = None
+            return None
+        passe = self._echec if self._echec and self._echec.tenue == tenue else None
+        if passe and time.monotonic() < passe.reprise:
+            return passe
+        try:
+            with tempfile.TemporaryDirectory() as dossier:
+                fiche = registre.telecharger(tenue.version, Path(dossier))
+                if self.alias == registre.CHAMPION:
+                    prise = confiance.exiger(tenue, tenue.version, Path(dossier))
+                    fiche = replace(fiche, empreinte=prise)
+                champion = ouvrir(Path(dossier), fiche)
+                self._copier(Path(dossier), fiche)
+        except Exception as erreur:  # fichiers perdus, modèle étranger : on garde l’autre
+            refuse = isinstance(erreur, confiance.Refus)
+            attente = min(PATIENCE_S, 2 * passe.attente_s if passe else PERIODE_S)
+            self._echec = Echec(
+                tenue,
+                f"la version {tenue.version} ne se charge pas : "
+                + (str(erreur) if refuse else _en_une_ligne(erreur)),
+                refuse,
+                attente,
+                time.monotonic() + attente,
+            )
+            return self._echec
+        self.servi, self._vient_du_registre, self._echec = champion, True, None
+        return None
+
+    def _est(self, tenue: confiance.Acceptee, fiche: registre.Fiche) -> bool:
+        return fiche.version == tenue.version and (
+            self.alias != registre.CHAMPION or fiche.empreinte == tenue.empreinte
+        )
 
     # --- La copie sur disque, pour redémarrer sans le registre ------------------------------
 
@@ -153,12 +223,33 @@ class Suivi(threading.Thread):
         try:
             fiche = registre.Fiche(**json.loads((self.dossier / "champion.json").read_text()))
             dossier = self.dossier / f"version-{fiche.version}-{fiche.run_id}"
-            if fiche.modele == registre.nom_du_modele():
-                self.servi = ouvrir(dossier, fiche)
+            if fiche.modele != registre.nom_du_modele():
+                return
+            if self.alias == registre.CHAMPION:
+                # Sans journal, la copie vaut par l’empreinte que le journal avait acceptée.
+                tenue = confiance.Acceptee(fiche.version, fiche.empreinte)
+                if self._journal not in (None, (tenue,)):
+                    return
+                confiance.exiger(tenue, fiche.version, dossier)
+            self.servi = ouvrir(dossier, fiche)
         except FileNotFoundError:
             pass  # rien n’a encore été servi d’ici
         except Exception as erreur:  # une copie abîmée ne doit pas empêcher d’attendre le registre
             journal.warning("Champion : copie inutilisable (%s)", erreur)
+
+
+def _desaccord(alias: str, propose: int | None, tenue: confiance.Acceptee | None) -> str:
+    """En quoi l’alias contredit le journal, et ce qui est servi."""
+    dit = f"la version {propose}" if propose else "rien"
+    if tenue is None:
+        return (
+            f"l’alias « {alias} » désigne {dit}, que le journal n’a pas acceptée : "
+            "elle n’est pas servie"
+        )
+    return (
+        f"l’alias « {alias} » désigne {dit}, le journal la version {tenue.version} : "
+        "l’alias n’est pas suivi"
+    )
 
 
 def _en_une_ligne(erreur: Exception) -> str:

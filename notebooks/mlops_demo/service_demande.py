@@ -1,16 +1,29 @@
 """Ce que le service accepte : des vols conformes au contrat de données, sinon un motif."""
 
+import json
+import re
 from collections.abc import Callable
 from types import UnionType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from mlops_demo.contrat import contrat
 from mlops_demo.features import FEATURES
 
 VOLS_MAX = 10_000
 MOTIFS_MAX = 20
+CLES_MAX = 40  # d’un vol : le double de celles du contrat
+CARACTERES_MAX = 4096  # d’un vol écrit en JSON : cinq fois le plus long
 # Les règles du contrat entre deux colonnes d’un vol. Comme pour un CHECK, ce que l’on ne sait pas
 # ne les enfreint pas.
 REGLES: dict[str, tuple[str, str, Callable[[Any, Any], bool]]] = {
@@ -41,6 +54,8 @@ def _champ(colonne: dict) -> tuple[type | UnionType, Any]:
         genre = {"text": str, "bigint": int}.get(colonne["type"], float)
     unite = f" ({colonne['unite']})" if "unite" in colonne else ""
     bornes = {"ge": colonne.get("min"), "le": colonne.get("max"), "pattern": colonne.get("motif")}
+    if colonne["type"] == "smallint":  # 5.0 est entier, 5.5 ne l’est pas
+        bornes["multiple_of"] = 1
     return genre if colonne.get("requis") else genre | None, Field(
         description=colonne["sens"] + unite, **{n: b for n, b in bornes.items() if b is not None}
     )
@@ -51,6 +66,14 @@ class _Conforme(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra={"example": EXEMPLE}
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _borner(cls, brut: object) -> object:
+        """Refuse d’un mot ce qui a bien trop de clés, plutôt que de dire chacune inconnue."""
+        if isinstance(brut, dict) and len(brut) > CLES_MAX:
+            raise PydanticCustomError("trop_de_cles", "trop de clés")
+        return brut
 
     @model_validator(mode="after")
     def _respecter_les_regles(self) -> "_Conforme":
@@ -68,10 +91,55 @@ Vol = create_model(
 
 
 class Demande(BaseModel):
-    """Des vols à juger, avec leurs variables ; une valeur inconnue vaut ``null``."""
+    """Des vols à juger, avec leurs variables ; une valeur inconnue vaut ``null``.
+
+    Le premier vol refusé arrête la lecture : dix mille vols vides ne valent pas mieux qu’un.
+    """
 
     model_config = ConfigDict(extra="forbid")
-    vols: list[Vol] = Field(min_length=1, max_length=VOLS_MAX)
+    vols: Annotated[list[Vol], FailFast()] = Field(min_length=1, max_length=VOLS_MAX)
+
+
+OUVERTURE = re.compile(r'\s*+\{\s*+"vols"\s*+:\s*+\[\s*+')
+SUITE = re.compile(r"\s*+,\s*+")
+FERMETURE = re.compile(r"\s*+\]\s*+\}\s*+\Z")
+
+
+def lire(corps: bytes) -> dict:
+    """Lit une longue demande vol par vol, jusqu’au premier qui n’est pas conforme.
+
+    Lire le JSON d’un trait, puis le valider d’un trait, priverait du verrou de Python, des dixièmes
+    de seconde durant, la boucle d’événements : ``/health`` ne répondrait plus.
+
+    Returns:
+        Les vols déjà validés, et tel quel celui qui ne peut pas l’être : la validation redira
+        pourquoi, sans reprendre les autres.
+
+    Raises:
+        json.JSONDecodeError: JSON illisible, ou vol de plus de ``CARACTERES_MAX`` caractères.
+        UnicodeDecodeError: le corps n’est pas en UTF-8.
+    """
+    texte = corps.decode()
+    ouverture = OUVERTURE.match(texte)
+    if ouverture is None:
+        raise json.JSONDecodeError("« vols » attendu", texte, 0)
+    vols, place, decodeur = [], ouverture.end(), json.JSONDecoder()
+    while len(vols) <= VOLS_MAX:
+        try:
+            brut, longueur = decodeur.raw_decode(texte[place : place + CARACTERES_MAX])
+        except json.JSONDecodeError as erreur:
+            raise json.JSONDecodeError(erreur.msg, texte, place + erreur.pos) from erreur
+        try:
+            vols.append(Vol.model_validate(brut))
+        except ValidationError:
+            return {"vols": [*vols, brut]}
+        place += longueur
+        if FERMETURE.match(texte, place):
+            return {"vols": vols}
+        if (suite := SUITE.match(texte, place)) is None:
+            raise json.JSONDecodeError("virgule attendue", texte, place)
+        place = suite.end()
+    return {"vols": vols}  # un de trop : refusé sans lire les suivants
 
 
 class Prediction(BaseModel):
@@ -107,7 +175,9 @@ GENRES = {
     "list_type": "liste attendue",
     "too_short": "aucun vol",
     "too_long": f"plus de {VOLS_MAX} vols",
-    "json_invalid": "JSON illisible",
+    "multiple_of": "nombre entier attendu",
+    "trop_de_cles": f"plus de {CLES_MAX} clés",
+    "json_invalid": f"JSON illisible, ou vol de plus de {CARACTERES_MAX} caractères",
 }
 
 

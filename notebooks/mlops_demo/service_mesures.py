@@ -61,8 +61,11 @@ class Mesures:
             # Un âge négatif, d’une horloge qui a reculé, tairait toute alerte sans se voir.
             age = max(0, time.time() - fiche.cree_le)
             yield _jauge("mlops_modele_age_secondes", "Âge du modèle servi", age)
-        suivi = self.suivi.etat == service_champion.SUIVI
+        suivi = self.suivi.etat in (service_champion.SUIVI, self.suivi.contredit)
         yield _jauge("mlops_registre_suivi", "1 si le registre répond", suivi)
+        contredit = self.suivi.contredit is not None
+        sens = "1 si l’alias ou les fichiers contredisent le journal"
+        yield _jauge("mlops_alias_mismatch", sens, contredit)
         a_jour = self.livreur.etat == service_journal.A_JOUR
         yield _jauge("mlops_journal_a_jour", "1 si la base reçoit les prédictions", a_jour)
         ecrit = self.livreur.panne is None

@@ -167,6 +167,7 @@ def inscrire_et_promouvoir(
             verdict.raison,
             attendu=registre.version_de(registre.CHAMPION),
             details=verdict.details | {"canari": asdict(essai)},
+            empreinte=essai.empreinte,
         )
     else:
         registre.refuser(version, date, verdict.raison, verdict.details)

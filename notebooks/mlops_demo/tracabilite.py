@@ -1,8 +1,9 @@
-"""D’où vient un modèle : empreinte des données, version du code."""
+"""D’où vient un modèle : empreinte des données, version du code, paquets."""
 
 import functools
 import hashlib
 import subprocess
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,13 @@ def version_du_code() -> str:
     except (OSError, subprocess.CalledProcessError):
         return sources  # hors d’un dépôt git : dans une image, une archive
     return f"commit {commit.stdout.strip()}, {sources}"
+
+
+def verrou() -> str:
+    """Empreinte des paquets installés, versions comprises : ce que le verrou a vraiment donné."""
+    paquets = sorted(f"{p.name}=={p.version}".lower() for p in distributions())
+    condense = hashlib.sha256("\n".join(paquets).encode()).hexdigest()[:12]
+    return f"{len(paquets)} paquets installés, empreinte {condense}"
 
 
 def empreinte(exemples: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ import pytest
 from mlops_demo import (
     base,
     canari,
+    confiance,
     entrainement,
     evaluation,
     journal,
@@ -165,7 +166,7 @@ def test_un_canari_sert_une_part_du_trafic_avant_la_promotion(
     avant = _en_service()
     autre = entrainement.apprendre(entrainement.lineaire(), hiver[::2])
     assert not canari.essayer(version, autre, annee).accepte
-    monkeypatch.setattr(canari, "OCTETS_MAX", 100)
+    monkeypatch.setattr(confiance, "OCTETS_MAX", 100)
     naif = entrainement.apprendre(entrainement.naif(), hiver)
     verdict = simulation.juger_sur(annee[annee["flight_date"] < "2013-04-01"], naif, pipeline)
     assert verdict.promu

@@ -150,6 +150,7 @@ class Service(Programme):
         self.tampon = dossier / "tampon" / os.environ["MLOPS_UTILISATEUR"]
         commande = [sys.executable, "-m", "uvicorn", "--factory", "mlops_demo.service:application"]
         commande += ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
+        commande += ["--http", "mlops_demo.service_http:Protocole"]
         env = {"MLOPS_TAMPON": str(dossier / "tampon")} | env
         super().__init__(commande, dossier / f"service-{self.port}.journal", env)
 

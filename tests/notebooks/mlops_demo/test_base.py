@@ -9,7 +9,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from mlops_demo import base, session
+from mlops_demo import base, confiance, journal, session
 from mlops_demo.configuration import ErreurUtilisateur
 
 
@@ -88,6 +88,41 @@ def test_un_schema_sans_le_droit_de_s_en_servir_est_dit(compte):
             base.preparer()
     finally:
         compte("DROP SCHEMA demo_faible")
+
+
+def test_un_autre_role_n_ecrit_pas_au_journal_et_le_sien_ne_compte_pas(compte, monkeypatch):
+    """Un participant a sa base et son schéma ; le journal d’un autre lui est fermé."""
+    compte("GRANT CREATE ON DATABASE postgres TO faible")
+    with base.transaction() as connexion:  # dans son schéma, il est chez lui
+        journal.inscrire(connexion, "promotion", 9, None, "2013-04-01", "forgée", None, "f" * 64)
+    assert confiance.en_service() == confiance.Acceptee(9, "f" * 64)
+    ordre = (
+        "INSERT INTO demo_tests.journal (date_simulee, auteur, action, version, raison, empreinte)"
+        " VALUES ('2013-04-01', 'production', 'promotion', 9, 'forgée', repeat('f', 64))"
+    )
+    refus = pytest.raises(ErreurUtilisateur, match="permission denied for schema demo_tests")
+    with refus, base.transaction() as connexion:
+        connexion.exec_driver_sql(ordre)
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "tests")
+    base.oublier()
+    assert confiance.en_service() != confiance.Acceptee(9, "f" * 64)
+
+
+def test_un_journal_d_avant_l_empreinte_la_recoit_et_n_accepte_rien_sans_elle(demo, monkeypatch):
+    monkeypatch.setenv("MLOPS_UTILISATEUR", "migre")
+    base.oublier()
+    with base.transaction() as connexion:
+        connexion.exec_driver_sql("ALTER TABLE journal DROP COLUMN empreinte")
+        connexion.exec_driver_sql(
+            "INSERT INTO journal (date_simulee, auteur, action, version, raison)"
+            " VALUES ('2013-04-01', 'avant', 'promotion', 1, 'gate')"
+        )
+    base.oublier()
+    assert confiance.en_service() == confiance.Acceptee(1, None)
+    with pytest.raises(confiance.Refus, match="ne garde pas l’empreinte"):
+        confiance.exiger(confiance.en_service(), 1, demo)
+    base.oublier()
 
 
 def test_une_base_en_lecture_seule_est_dite(compte):

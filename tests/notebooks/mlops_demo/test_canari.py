@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from mlops_demo import canari, registre, service_champion
+from mlops_demo import canari, confiance, registre, service_champion
 from mlops_demo.features import FEATURES
 
 FICHE = registre.Fiche("retard", 7, "essai", 0.0)
@@ -33,14 +33,13 @@ def vols():
 
 @pytest.fixture
 def essayer(monkeypatch, vols):
-    """Essaie une version dont les fichiers, d’un kibioctet, donnent un modèle ou une erreur."""
+    """Essaie une version dont les fichiers donnent un modèle."""
 
     def telecharger(version, dossier):
-        (dossier / "modele").mkdir()
-        (dossier / "modele" / "poids").write_bytes(bytes(1024))
         return FICHE
 
     monkeypatch.setattr(registre, "telecharger", telecharger)
+    monkeypatch.setattr(confiance, "empreinte", lambda dossier: "e")
 
     def essayer(servi, seul=lambda vol: vol["distance"] / 1000):
         champion = service_champion.Champion(FICHE, servi, seul)
@@ -64,6 +63,7 @@ def test_le_canari_juge_les_vols_choisis_des_quatre_dernieres_semaines(essayer, 
     assert recents["flight_date"].nunique() == 28
     vus = []
     essai = essayer(JUGE, lambda vol: vus.append(vol) or vol["distance"] / 1000)
+    assert essai.empreinte == "e", "celle des fichiers essayés, que la promotion inscrira"
     assert (essai.accepte, essai.vols) == (True, canari.choisis(recents["flight_id"]).sum())
     assert len(vus) == 50, "cinquante vols jugés seuls"
     assert {vol["plane_age"] for vol in vus} == {None}, "l’inconnu vaut null, comme par HTTP"
@@ -92,7 +92,10 @@ def test_un_vol_juge_seul_autrement_qu_en_lot_est_refuse(essayer):
     assert "un vol seul n’a pas la même probabilité qu’en lot" in essai.motif
 
 
-@pytest.mark.parametrize(("octets", "accepte"), [(1024, True), (1023, False)])
-def test_le_poids_des_fichiers_des_deux_cotes_de_sa_limite(essayer, monkeypatch, octets, accepte):
-    monkeypatch.setattr(canari, "OCTETS_MAX", octets)
-    assert essayer(JUGE).accepte is accepte
+def test_des_fichiers_que_la_porte_refuse_sont_refuses_avec_son_motif(essayer, monkeypatch):
+    def telecharger(version, dossier):
+        raise confiance.Refus("900 Mio de fichiers, 50 au plus")
+
+    monkeypatch.setattr(registre, "telecharger", telecharger)
+    essai = essayer(JUGE)
+    assert (essai.accepte, essai.motif) == (False, "900 Mio de fichiers, 50 au plus")

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from mlops_demo import base, entrainement, journal, registre
+from mlops_demo import base, confiance, entrainement, journal, registre
 from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.features import etiquetes
 
@@ -86,7 +86,11 @@ class Histoire(RuleBasedStateMachine):
 
     @rule(version=versions)
     def reprendre(self, version):
-        """La reprise d’un ancien champion oublie ceux qui l’ont suivi."""
+        """La reprise d’un ancien champion oublie les suivants ; jamais elle n’en fait un neuf."""
+        if not any(a in journal.ACCEPTATIONS and v == version for a, v, _ in self.faits):
+            with pytest.raises(confiance.Refus, match="n’a pas accepté"):
+                self.mettre_en_service("reprise", version, JOUR, "essai", self.en_service)
+            return
         self.changer("reprise", version)
         if version in self.pile:
             while self.pile[-1] != version:

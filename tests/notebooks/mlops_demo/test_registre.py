@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from mlops_demo import base, entrainement, journal, registre, simulation
+from mlops_demo import base, confiance, entrainement, journal, registre, simulation
+from mlops_demo.__main__ import principal
 from mlops_demo.configuration import ErreurUtilisateur, dossier_travail
 from mlops_demo.features import etiquetes
 
@@ -160,3 +161,34 @@ def test_le_lignage_part_de_la_derniere_prediction_du_scenario(premier, annee):
     registre.mettre_en_service("reprise", premier, "2013-04-02", "plus tard", attendu=premier)
     apres = registre.lignage(int(vol["flight_id"].iloc[0]), "lignage")
     assert apres["en_service_pour"] == avant["en_service_pour"]
+
+
+def verifier(version, monkeypatch, capsys):
+    """Ce que dit « mlops-demo verifier » : code, maillons, erreur."""
+    monkeypatch.setattr("sys.argv", ["mlops-demo", "verifier", str(version)])
+    code, dit = principal(), capsys.readouterr()
+    return code, [ligne.split(" : ")[0] for ligne in dit.out.splitlines()], dit.err
+
+
+def test_verifier_montre_la_chaine_ou_son_premier_maillon_rompu(deux_versions, monkeypatch, capsys):
+    premier, autre = deux_versions
+    chaine = ["Données", "Code", "Verrou", "Verdict", "Fichiers"]
+    code, maillons, _ = verifier(premier, monkeypatch, capsys)
+    assert (code, maillons[:-1]) == (0, chaine)
+    # Jamais acceptée
+    code, maillons, erreur = verifier(
+        registre.inscrire_challenger(registre.essai_de(autre)["run_id"]), monkeypatch, capsys
+    )
+    assert (code, maillons) == (1, chaine[:3])
+    assert "le journal n’a pas accepté la version" in erreur
+    # Fichiers échangés après l’acceptation
+    with monkeypatch.context() as echange:
+        echange.setattr(confiance, "empreinte", lambda dossier: "0" * 64)
+        code, maillons, erreur = verifier(premier, echange, capsys)
+    assert (code, maillons) == (1, chaine[:4])
+    assert "ne sont plus ceux que le journal a acceptés" in erreur
+    # Données changées en base depuis
+    monkeypatch.setattr(registre, "_relus", lambda essai: (1, "autre"))
+    code, maillons, erreur = verifier(premier, monkeypatch, capsys)
+    assert (code, maillons) == (1, [])
+    assert "ils ont changé depuis l’entraînement" in erreur

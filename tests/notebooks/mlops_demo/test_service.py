@@ -5,6 +5,8 @@ import http.client
 import itertools
 import json
 import os
+import threading
+import time
 import urllib.error
 import urllib.request
 from types import SimpleNamespace
@@ -112,13 +114,57 @@ def test_un_vol_contraire_au_contrat_est_refuse_en_francais(serveur, changement,
         (b"null", 422, "corps : objet JSON attendu"),
         (b'{"vols"', 422, "corps, caractère 7 : JSON illisible"),
         (b"", 422, "corps : manquant"),
-        (b"[" * 100_000, 400, "ne se lit pas"),
+        (b"[" * 30_000, 400, "ne se lit pas"),
+        (b"[" * 100_000, 422, "JSON illisible"),
         (json.dumps({"vols": [EXEMPLE] * 10_001}).encode(), 422, "plus de 10000 vols"),
     ],
 )
 def test_un_corps_mal_forme_est_refuse_en_francais(serveur, corps, code, motif):
     assert refus(serveur, corps)[0] == code
     assert motif in refus(serveur, corps)[1]
+
+
+@pytest.mark.parametrize("genre", ["text/plain", "application/x-www-form-urlencoded"])
+def test_un_corps_qui_ne_s_annonce_pas_json_est_refuse_en_nommant_l_en_tete(serveur, genre):
+    corps = json.dumps({"vols": [EXEMPLE]}).encode()
+    attendu = f"Content-Type : « {genre} », envoyez « application/json »"
+    assert refus(serveur, corps, genre) == (422, attendu)
+
+
+ABUS = {
+    "dix mille vols vides": b'{"vols":[' + b",".join([b"{}"] * 10_000) + b"]}",
+    "500 000 clés inconnues": json.dumps(
+        {"vols": [EXEMPLE | {f"k{n}": 1 for n in range(500_000)}]}
+    ).encode(),
+    "dix mille vols": json.dumps({"vols": [EXEMPLE] * 10_000}).encode(),
+}
+
+
+@pytest.mark.parametrize("nom", ABUS)
+def test_la_sonde_de_vie_repond_quoi_qu_on_envoie(serveur, nom):
+    """Moins de 50 ms sur une machine au repos ; dix fois plus ici, où d’autres tests tournent."""
+    port = int(serveur.adresse.split(":")[2].split("/")[0])
+    codes = []
+
+    def abuser():
+        for _ in range(4):
+            connexion = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            entetes = {"Content-Type": "application/json"}
+            connexion.request("POST", "/predict", ABUS[nom], entetes)
+            codes.append(connexion.getresponse().status)
+            connexion.close()
+
+    fil, attentes = threading.Thread(target=abuser), []
+    fil.start()
+    while fil.is_alive() or len(attentes) < 10:
+        debut = time.perf_counter()
+        service.appeler(serveur, "/health")
+        attentes.append(time.perf_counter() - debut)
+        time.sleep(0.002)
+    fil.join()
+    print(f"{nom} : {max(attentes) * 1000:.0f} ms au plus sur {len(attentes)}")
+    assert set(codes) == {200 if nom == "dix mille vols" else 422}
+    assert max(attentes) < 0.5
 
 
 def test_un_corps_trop_gros_est_refuse_sans_etre_lu(serveur):

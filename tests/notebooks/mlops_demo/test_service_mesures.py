@@ -13,7 +13,7 @@ from mlops_demo.service_tampon import Tampon
 @pytest.fixture
 def mesures(tmp_path):
     """Les mesures d’un service qui démarre : ni modèle, ni registre, un tampon vide."""
-    suivi = SimpleNamespace(servi=None, etat=service_champion.DEMARRE)
+    suivi = SimpleNamespace(servi=None, etat=service_champion.DEMARRE, contredit=None)
     livreur = SimpleNamespace(etat=service_journal.A_JOUR, panne=None, tampon=Tampon(tmp_path))
     return Mesures(suivi, livreur)
 
@@ -29,6 +29,13 @@ def test_sans_modele_ni_version_ni_age(mesures):
     ):
         mesures.suivi.etat = etat
         assert lire("mlops_registre_suivi") == suivi
+
+
+def test_un_alias_qui_contredit_le_journal_se_mesure_et_le_registre_repond_quand_meme(mesures):
+    lire = mesures.registre.get_sample_value
+    assert lire("mlops_alias_mismatch") == 0
+    mesures.suivi.contredit = mesures.suivi.etat = "l’alias désigne la version 9"
+    assert (lire("mlops_alias_mismatch"), lire("mlops_registre_suivi")) == (1, 1)
 
 
 @pytest.mark.parametrize(("ecart", "age"), [(-3600, 3600), (3600, 0)])
