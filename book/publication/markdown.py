@@ -18,6 +18,8 @@ from publication.regles import verifier
 from publication.typographie import insecables
 
 FICHIER = "presentation_mlops.md"
+# Les références que le commanditaire a données : le document dit ce qui en a été lu.
+IMPOSEES = {"R1", "R2", "R3"}
 # matplotlib tire le nom de ses motifs de coordonnées exactes, qu’un autre processeur donne
 # autrement.
 MOTIF = re.compile(r"(?<=id=\")[a-z][0-9a-f]{10}(?=\")")
@@ -99,7 +101,8 @@ def _reference(cle: str) -> str:
     """Écrit une référence : auteurs, titre, parution, adresse."""
     r = reference(cle)
     morceaux = [r.auteurs, f"*{r.titre}*", r.parution, f"<{r.adresse}>" if r.adresse else ""]
-    return ", ".join(filter(None, morceaux)) + "."
+    lu = f" Lecture : {r.lecture}. {r.note}" if cle in IMPOSEES else ""
+    return f"{', '.join(filter(None, morceaux))}.{lu.rstrip()}"
 
 
 def _rejouer(racine: Path) -> str:

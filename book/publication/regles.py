@@ -16,10 +16,15 @@ from publication.references import references
 MOT = re.compile(r"\w[\w’'-]*")
 # Les limites de l’issue A : ce qui se lit à trois mètres, à 1280 × 720.
 MOTS, MEDIANE = 60, 25
+CORPS = 18
 LIGNES, COLONNES, CODE = 6, 4, 12
 DIAPOSITIVES = (38, 48)
 SECONDES = (25, 110)
 TITRE = 80
+# La place d’un dessin : toute la largeur d’une diapositive, ou les trois cinquièmes.
+PLACE, PLACE_ETROITE = (1216, 590), (705, 590)
+TAILLE = re.compile(r'font-size="([\d.]+)"')
+TOILE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 NOMBRE = re.compile(r"\d[\d\u202f\u00a0]*(?:,\d+)?")
 
 
@@ -61,7 +66,7 @@ def _une(d: Diapositive) -> Iterator[str]:
         yield f"son titre a {len(d.titre)} signes, {TITRE} au plus."
     if (nombre := compter(d.visible)) > MOTS:
         yield f"elle fait lire {nombre} mots, {MOTS} au plus."
-    for planche in [*d.planches, *d.document]:
+    for planche in d.planches:
         yield from _planche(planche)
     for cle in d.sources:
         if cle not in references():
@@ -70,19 +75,36 @@ def _une(d: Diapositive) -> Iterator[str]:
         yield "un « … » y tient la place d’un nombre."
 
 
-def _planche(planche: dict[str, Any]) -> Iterator[str]:
+def _planche(planche: dict[str, Any], moitie: bool = False) -> Iterator[str]:
     if planche["genre"] in COMPOSEES:
         for p in planche["planches"]:
-            yield from _planche(p)
+            yield from _planche(p, planche["genre"] == "deux")
     lignes, colonnes = (len(planche.get(cle, ())) for cle in ("lignes", "colonnes"))
     if lignes > LIGNES or colonnes > COLONNES:
         yield (
             f"son tableau a {lignes} lignes et {colonnes} colonnes, {LIGNES} et {COLONNES} au plus."
         )
+    # Sur la carte, le nom d’un outil peut descendre à 16.
+    seuil = CORPS - 2 if planche.get("nom", "").startswith(("fig-carte", "fig-acteurs")) else CORPS
+    if (corps := _plus_petit(planche, moitie)) < seuil:
+        yield f"le plus petit texte de {planche['nom']} fait {corps:.1f} pixels, {seuil} au moins."
     if planche["genre"] == "code" and planche["code"].count("\n") >= CODE:
         yield f"son code a plus de {CODE} lignes."
     if planche["genre"] in {"figure", "ecran"} and not planche["alt"].strip():
         yield "une image n’a pas de texte de remplacement."
+
+
+def _plus_petit(planche: dict[str, Any], moitie: bool) -> float:
+    """Donne la taille du plus petit texte d’un dessin, mis à la place qu’il a à l’écran.
+
+    Une courbe n’a pas de texte, mais des tracés : ses tailles sont dans ``courbes.py``.
+    """
+    tailles = [float(t) for t in TAILLE.findall(planche.get("svg", ""))]
+    if not tailles:
+        return float("inf")
+    large, haut = map(float, TOILE.search(planche["svg"]).groups())
+    place = PLACE_ETROITE if moitie else PLACE
+    return min(tailles) * min(place[0] / large, place[1] / haut)
 
 
 def _ensemble(ordinaires: list[Diapositive]) -> Iterator[str]:
