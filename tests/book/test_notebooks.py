@@ -78,11 +78,12 @@ def test_les_chapitres_s_executent_vite(livre):
     l’autre : on la rapporte à un travail connu, démarrer le noyau et importer, fait juste avant
     dans le même processus.
     """
-    # La page « Passer à l’échelle » est un banc de mesure, à lire après l’exposé : elle calcule.
+    # « Passer à l’échelle » et « Un pas de LLMOps », à lire après l’exposé, calculent.
+    a_lire_apres = ("book/echelle.ipynb", "book/llmops.ipynb")
     pages = [
         page
         for page in lire_sommaire(RACINE)
-        if not page.startswith(CHAINE) and page != "book/echelle.ipynb"
+        if not page.startswith(CHAINE) and page not in a_lire_apres
     ]
     releves = {Path(page).stem: lire_releve(RACINE, page) for page in pages}
     temps = {nom: releve["processeur"] for nom, releve in releves.items()}
