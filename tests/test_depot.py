@@ -9,12 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from mlops_demo.__main__ import analyseur
 from nbformat.validator import iter_validate
 
 RACINE = Path(__file__).resolve().parents[1]
 
 A_LA_RACINE = {
-    *(".ci", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml"),
+    *(".ci", ".devcontainer", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml"),
     *("LICENSE", "Makefile", "README.md", "_config.yml", "_toc.yml", "environment.yml"),
     *("presentation_mlops.md", "pyproject.toml", "requirements"),
     *("benchmarks", "book", "cluster_k8s", "data", "local", "notebooks", "tests"),
@@ -44,6 +45,22 @@ CHEMIN_PARENT = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
 SECRET = re.compile(
     r"url|adresse|hote|host|mot_de_passe|password|secret|token|jeton", re.IGNORECASE
 )
+
+
+def test_le_conteneur_de_developpement_est_l_image_des_participants():
+    """La même image et le même verrou ; il lance ce que lance « make lab », sur les mêmes ports."""
+    dossier = RACINE / ".devcontainer"
+    reglages = json.loads((dossier / "devcontainer.json").read_text(encoding="utf-8"))
+    image = RACINE / "local" / "images" / "demo" / "Dockerfile"
+    assert (dossier / reglages["build"]["dockerfile"]).resolve() == image
+    assert (dossier / reglages["build"]["context"]).resolve() == RACINE
+    assert f"useradd --uid 10001 --gid 10001 --home-dir /home/{reglages['remoteUser']} " in (
+        image.read_text(encoding="utf-8")
+    )
+    commande = reglages["postAttachCommand"].split()
+    assert commande[:3] == ["python", "-m", "mlops_demo"]
+    lues = analyseur().parse_args(commande[3:])
+    assert [lues.port, lues.port_mlflow] == reglages["forwardPorts"]
 
 
 def fichiers_suivis():

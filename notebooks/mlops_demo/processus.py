@@ -78,7 +78,7 @@ class Serveur:
                 preexec_fn=mourir_avec_le_parent(),  # noqa: PLW1509 (n’appelle que prctl)
             )
 
-    def pret(self, limite_s: float = 60) -> None:
+    def pret(self, limite_s: float = 120) -> None:
         """Attend que le serveur réponde.
 
         Raises:

@@ -19,11 +19,30 @@ def lancer(dossier, *ports):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "mlops_demo", "lab", "--sans-navigateur", *map(str, ports)],
-        env={**os.environ, "MLOPS_UTILISATEUR": "lab", "MLOPS_TRAVAIL": str(dossier)},
+        # Comme dans Codespaces, qui montre chaque port sous un nom à lui.
+        env={
+            **os.environ,
+            "CODESPACE_NAME": "essai",
+            "MLOPS_UTILISATEUR": "lab",
+            "MLOPS_TRAVAIL": str(dossier),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def statut(adresse, espace):
+    """Ce que répond une adresse à une page de Codespaces qui veut écrire."""
+    public = f"{espace}.app.github.dev"
+    demande = urllib.request.Request(
+        adresse, headers={"Host": public, "Origin": f"https://{public}"}
+    )
+    try:
+        with urllib.request.urlopen(demande, timeout=30) as reponse:
+            return reponse.status
+    except urllib.error.HTTPError as erreur:
+        return erreur.code
 
 
 def test_les_adresses_imprimees_repondent_et_ctrl_c_arrete_tout(demo, tmp_path):
@@ -40,6 +59,8 @@ def test_les_adresses_imprimees_repondent_et_ctrl_c_arrete_tout(demo, tmp_path):
     for adresse in adresses:
         with urllib.request.urlopen(adresse, timeout=30) as reponse:
             assert reponse.status == 200, adresse
+        for hote, attendu in (("essai", 200), ("intrus", 403)):
+            assert statut(adresse, f"{hote}-{ports[adresses.index(adresse)]}") == attendu, adresse
     lab.send_signal(signal.SIGINT)
     assert lab.wait(60) == 0
     for adresse in adresses:
