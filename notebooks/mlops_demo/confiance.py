@@ -133,13 +133,14 @@ def controler(dossier: Path) -> None:
     Raises:
         Refus: fichier de trop ou absent, lien, taille, format, code, dépendances.
     """
-    octets = {}
-    for fichier in sorted(dossier.iterdir()):
-        etat = fichier.lstat()
+    try:
+        etats = {fichier.name: fichier.lstat() for fichier in sorted(dossier.iterdir())}
+    except OSError as erreur:
+        raise Refus(f"les fichiers du modèle ne se lisent pas ({erreur})") from erreur
+    for nom, etat in etats.items():
         if not stat.S_ISREG(etat.st_mode):
-            raise Refus(f"« {fichier.name} » n’est pas un fichier ordinaire : modèle refusé")
-        octets[fichier.name] = etat.st_size
-    controler_liste(octets)
+            raise Refus(f"« {nom} » n’est pas un fichier ordinaire : modèle refusé")
+    controler_liste({nom: etat.st_size for nom, etat in etats.items()})
     _controler_mlmodel(dossier / "MLmodel")
     _controler_zip(dossier / MODELE)
     for nom in FICHIERS - {"MLmodel", MODELE}:

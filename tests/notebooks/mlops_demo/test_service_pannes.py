@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 import sqlalchemy as sa
 from mlops_demo import base, entrainement, fiche, registre, service_journal, simulation
+from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.service import SANS_CHAMPION
 
 # --- Suivre le champion --------------------------------------------------------------------
@@ -48,14 +49,19 @@ def test_une_promotion_et_un_retour_sous_charge_ne_perdent_aucune_requete(
 
 
 def test_une_version_qui_ne_se_charge_pas_laisse_servir_la_precedente(
-    ailleurs, lancer_service, exemple, annee
+    ailleurs, lancer_service, exemple, annee, monkeypatch
 ):
     service = lancer_service()
     run_id = registre.enregistrer_essai("perdu", ailleurs.pipelines[1], annee.head(500), {})
     perdue = registre.inscrire_challenger(run_id)
     fiche = registre.client().get_model_version(registre.nom_du_modele(), str(perdue))
     shutil.rmtree(unquote(urlparse(fiche.source).path))
-    registre.mettre_en_service("promotion", perdue, "2013-05-01", "test", attendu=1)
+    promue = ("promotion", perdue, "2013-05-01", "test")
+    with pytest.raises(ErreurUtilisateur, match="ne se lisent pas"):
+        registre.mettre_en_service(*promue, attendu=1)
+    # Ils ont pu disparaître juste après
+    monkeypatch.setattr(registre, "_empreinte_admise", lambda *_: "0" * 64)
+    registre.mettre_en_service(*promue, attendu=1)
     service.attendre(
         lambda: f"la version {perdue}" in service.lire("/ready")[1]["registre"], "le motif"
     )
