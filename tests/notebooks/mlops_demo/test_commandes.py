@@ -61,3 +61,14 @@ def test_un_terminal_en_latin_1_ne_fait_rien_echouer():
         check=False,
     )
     assert refus.stderr.startswith("Erreur : aucune étape ne s?appelle « inconnue »"), refus.stderr
+
+
+def test_windows_a_une_phrase():
+    """Ce Python-ci, privé du module que Windows n’a pas."""
+    code = "import sys; sys.modules['fcntl'] = None; sys.argv = ['mlops-demo', 'journal'];"
+    code += "from mlops_demo.__main__ import principal; sys.exit(principal())"
+    refus = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert refus.returncode == 1
+    assert refus.stderr.startswith("Erreur : Windows n’a pas ce qu’il faut"), refus.stderr
