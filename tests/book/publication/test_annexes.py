@@ -7,9 +7,7 @@ from publication.annexes import Entree, Entrees, Page, ancre, index_des_outils, 
 from publication.depot import ErreurPublication
 from publication.tableaux import Cellule, charger
 
-LEGENDE = (
-    "Les vols. Auteur : nous. Source : d’après [K](../book/annexes.ipynb#ref-K23). Licence : {}"
-)
+LEGENDE = "Les vols. Source : d’après [K](../book/annexes.ipynb#ref-K23)."
 # Ce qui sépare les services d’une case de nuages.yaml, hors parenthèses.
 MORCEAUX = re.compile(r"(?:,| ;) (?![^(]*\))")
 SANS_OUTIL = {"que l’on installe", "ailleurs", "les outils libres, que l’on installe"}
@@ -51,22 +49,22 @@ def test_entrees_en_html_et_en_markdown():
 
 def test_figures_dans_l_ordre_du_sommaire(depot):
     # Étant donné une figure dans le chapitre 1 et une dans la démonstration
-    poser_figure(depot / "notebooks" / "41_premier.ipynb", LEGENDE.format("CC0."))
-    poser_figure(depot / "book" / "1_chapitre.ipynb", LEGENDE.format("CC BY 4.0."))
+    poser_figure(depot / "notebooks" / "41_premier.ipynb", "Les retards.")
+    poser_figure(depot / "book" / "1_chapitre.ipynb", LEGENDE)
     # Quand on les relève
     figures = lire_figures(depot)
-    # Alors elles sont numérotées dans l’ordre du livre, leur crédit séparé de leur légende
-    assert [(f.numero, f.page, f.licence) for f in figures] == [
-        (1, "1_chapitre.ipynb", "CC BY 4.0"),
-        (2, "../notebooks/41_premier.ipynb", "CC0"),
+    # Alors elles sont numérotées dans l’ordre du livre, leur source séparée de leur légende
+    assert [(f.numero, f.page, f.legende) for f in figures] == [
+        (1, "1_chapitre.ipynb", "Les vols"),
+        (2, "../notebooks/41_premier.ipynb", "Les retards"),
     ]
-    assert (figures[0].legende, figures[0].auteur) == ("Les vols", "nous")
     assert figures[0].source == Cellule("d’après K", "annexes.ipynb#ref-K23")
+    assert figures[1].source is None
 
 
-def test_figure_sans_credit(depot):
-    poser_figure(depot / "book" / "1_chapitre.ipynb", "Les vols.")
-    with pytest.raises(ErreurPublication, match="« fig-1_chapitre » doit finir par « Auteur"):
+def test_une_legende_est_une_phrase(depot):
+    poser_figure(depot / "book" / "1_chapitre.ipynb", "Les vols")
+    with pytest.raises(ErreurPublication, match="« fig-1_chapitre » doit être une phrase"):
         lire_figures(depot)
 
 
