@@ -68,6 +68,9 @@ def _une(d: Diapositive) -> Iterator[str]:
         yield f"elle fait lire {nombre} mots, {MOTS} au plus."
     for planche in d.planches:
         yield from _planche(planche)
+        yield from _lettres(planche)
+    for planche in d.document:
+        yield from _planche(planche)
     for cle in d.sources:
         if cle not in references():
             yield f"la source « {cle} » n’est pas dans references.bib."
@@ -75,23 +78,30 @@ def _une(d: Diapositive) -> Iterator[str]:
         yield "un « … » y tient la place d’un nombre."
 
 
-def _planche(planche: dict[str, Any], moitie: bool = False) -> Iterator[str]:
+def _planche(planche: dict[str, Any]) -> Iterator[str]:
     if planche["genre"] in COMPOSEES:
         for p in planche["planches"]:
-            yield from _planche(p, planche["genre"] == "deux")
+            yield from _planche(p)
     lignes, colonnes = (len(planche.get(cle, ())) for cle in ("lignes", "colonnes"))
     if lignes > LIGNES or colonnes > COLONNES:
         yield (
             f"son tableau a {lignes} lignes et {colonnes} colonnes, {LIGNES} et {COLONNES} au plus."
         )
-    # Sur la carte, le nom d’un outil peut descendre à 16.
-    seuil = CORPS - 2 if planche.get("nom", "").startswith(("fig-carte", "fig-acteurs")) else CORPS
-    if (corps := _plus_petit(planche, moitie)) < seuil:
-        yield f"le plus petit texte de {planche['nom']} fait {corps:.1f} pixels, {seuil} au moins."
     if planche["genre"] == "code" and planche["code"].count("\n") >= CODE:
         yield f"son code a plus de {CODE} lignes."
     if planche["genre"] in {"figure", "ecran"} and not planche["alt"].strip():
         yield "une image n’a pas de texte de remplacement."
+
+
+def _lettres(planche: dict[str, Any], moitie: bool = False) -> Iterator[str]:
+    """Dit quel dessin, réduit à la place qu’il a à l’écran, ne se lit plus du fond."""
+    if planche["genre"] in COMPOSEES:
+        for p in planche["planches"]:
+            yield from _lettres(p, planche["genre"] == "deux")
+    # Sur la carte, le nom d’un outil peut descendre à 16.
+    seuil = CORPS - 2 if planche.get("nom", "").startswith(("fig-carte", "fig-acteurs")) else CORPS
+    if (corps := _plus_petit(planche, moitie)) < seuil:
+        yield f"le plus petit texte de {planche['nom']} fait {corps:.1f} pixels, {seuil} au moins."
 
 
 def _plus_petit(planche: dict[str, Any], moitie: bool) -> float:

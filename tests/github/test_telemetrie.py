@@ -53,7 +53,8 @@ from mlops_demo import lab, processus
 
 os.mkdir("travail")
 lab.base.url_avec_schema = lambda schema: sa.make_url("sqlite:///serveur.db")
-mlflow, jupyterlab = lab._mlflow(), lab._jupyterlab(processus.port_libre(), False)
+mlflow = lab._mlflow(processus.port_libre())
+jupyterlab = lab._jupyterlab(processus.port_libre(), False)
 
 def demander(serveur, chemin):
     adresse = serveur.adresse.removesuffix("/health").removesuffix("/api") + chemin

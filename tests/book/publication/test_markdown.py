@@ -1,4 +1,5 @@
 import re
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -91,7 +92,7 @@ def test_le_document_du_depot_se_lit_sur_github():
     ancres, perdus = {ancre(titre) for titre in titres}, []
     ancres |= {f"{a}-{n}" for a in ancres for n in (1, 2)}
     for e in enfants:
-        cible = e.attrGet("href") or e.attrGet("src") or ""
+        cible = unquote(e.attrGet("href") or e.attrGet("src") or "")
         connue = cible[1:] in ancres if cible.startswith("#") else (RACINE / cible).exists()
         if not connue and "://" not in cible:
             perdus.append(cible)

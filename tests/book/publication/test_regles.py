@@ -123,3 +123,16 @@ def test_les_nombres_dits_sont_ecrits():
 
 def test_un_mot_compte_une_fois():
     assert compter("L’AUC du vol, aujourd’hui : 0,75.") == 6
+
+
+def test_un_dessin_trop_petit_a_sa_place_est_refuse():
+    # Étant donné un dessin de 1216 de large, dont les lettres font 18, ou un peu moins
+    def dessin(taille):
+        svg = f'<svg width="1216" height="500"><text font-size="{taille}">a</text></svg>'
+        return FIGURE | {"genre": "figure", "nom": "fig-a", "svg": svg}
+
+    assert fautes(montrer(dessin(18))) == []
+    assert "17.0 pixels, 18 au moins" in fautes(montrer(dessin(17)))[0]
+    # Alors à côté d’un texte, il n’a que les trois cinquièmes de la largeur
+    deux = {"genre": "deux", "planches": [dessin(18), texte(1)], "parts": [3, 2]}
+    assert "10.4 pixels" in fautes(montrer(deux))[0]

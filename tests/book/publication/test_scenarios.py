@@ -61,5 +61,5 @@ def test_les_repliques_du_schema_sont_celles_des_manifestes():
     overlay = RACINE / "cluster_k8s" / "overlays" / "production" / "kustomization.yaml"
     moins = re.search(r"minReplicas: (\d+)", base)[1]
     plus = re.search(r"maxReplicas, value: (\d+)", overlay.read_text(encoding="utf-8"))[1]
-    detail = charger("schemas/scenario_cluster")["noeuds"]["api"]["detail"]
-    assert detail == f"{moins} à {plus} répliques"
+    details = [bloc.get("detail") for bloc in charger("schemas/scenario_cluster")["blocs"]]
+    assert f"{moins} à {plus} répliques" in details
