@@ -60,14 +60,14 @@ def test_les_actes_manuels_decroissent_strictement(mesures):
 
 
 def test_les_attentes_sont_les_changements_de_main():
-    passage = niveaux.Passage(None, None, None, None, None)
+    passage = niveaux.Passage(None, None, None, None, None, None)
     for metier in ("a", "a", "b", "a"):
         passage.agir(metier, "un geste")
     assert passage.attentes == 3
 
 
 def test_un_acte_compte_fait_vraiment_le_geste():
-    passage = niveaux.Passage(None, None, None, None, None)
+    passage = niveaux.Passage(None, None, None, None, None, None)
     assert passage.agir("développeur", "compter", lambda: 7) == 7
     assert passage.actes == [niveaux.Acte("développeur", "compter")]
 
@@ -105,7 +105,7 @@ def test_ce_qui_est_trace_ne_diminue_jamais(mesures):
 def test_une_trace_fausse_n_est_pas_une_trace(premier, tmp_path):
     """Une application sans rien à côté d’elle, puis une fiche de livraison qui ment."""
     modele = entrainement.lineaire()
-    passage = niveaux.Passage(None, None, None, None, tmp_path, modele=modele)
+    passage = niveaux.Passage(None, None, None, None, tmp_path, None, modele=modele)
     relus = pd.DataFrame({"late": [0.0, 1.0]})
     assert not any(niveaux.chercher(passage, relus).values()), "rien à côté, mais tout retrouvé"
     mensonge = {"donnees.empreinte": "0" * 16, "code.version": "une autre", "max_iter": "7"}
