@@ -14,7 +14,6 @@ from publication.html import mettre_en_place
 from publication.planches import figures, html
 from publication.references import reference
 from publication.regles import verifier
-from publication.schemas import schema
 
 GABARIT = "diapositives"
 # Ce qui, dans un lien du jeu, tient la place du chemin du livre.
@@ -108,7 +107,6 @@ def ecrire_les_jeux(racine: Path, place: Path, livre: str) -> None:
         page, _ = exporteur.from_notebook_node(jeu)
         ecrire(place / fichier, page.replace(f'href="{LIVRE}', f'href="{livre}'))
     _copier_les_images(toutes, place)
-    ecrire(place / "affiche.svg", schema("affiche").svg)
     shutil.copy(source / "diapositives.css", place)
     shutil.copy(racine / "book" / "assets" / "favicon.svg", place)
     shutil.copytree(racine / "book" / "assets" / "polices", place / "polices")

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlops_demo import (
     base,
     canari,
+    confiance,
     contrat,
     donnees,
     entrainement,
@@ -290,7 +291,7 @@ def inscrire(modele):
             modele,
             name="modele",
             pip_requirements=registre.DEPENDANCES,
-            skops_trusted_types=registre.TYPES_ADMIS,
+            skops_trusted_types=confiance.TYPES_ADMIS,
         )
     return registre.inscrire_challenger(essai.info.run_id)
 
