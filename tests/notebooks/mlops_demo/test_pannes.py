@@ -291,6 +291,7 @@ def inscrire(modele):
             modele,
             name="modele",
             pip_requirements=registre.DEPENDANCES,
+            pyfunc_predict_fn="predict_proba",
             skops_trusted_types=confiance.TYPES_ADMIS,
         )
     return registre.inscrire_challenger(essai.info.run_id)
