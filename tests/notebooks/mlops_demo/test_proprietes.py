@@ -174,6 +174,8 @@ def test_la_regle_en_sql_et_la_borne_du_contrat_disent_la_meme_chose(demo, valeu
 def _nombre(nom):
     bornes = COLONNES[nom]
     valeur = st.floats(bornes["min"], bornes["max"], allow_nan=False)
+    if bornes["type"] == "smallint":
+        valeur = st.integers(bornes["min"], bornes["max"]).map(float)
     return valeur if bornes.get("requis") else st.one_of(st.none(), valeur)
 
 
