@@ -11,7 +11,7 @@ import urllib.request
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version as version_du_paquet
 from pathlib import Path
@@ -253,9 +253,9 @@ def _charger(version: int, tenue: confiance.Acceptee | None) -> ModeleServi:
             if tenue is not None:
                 confiance.exiger(tenue, version, Path(dossier))
             return ModeleServi(confiance.ouvrir(Path(dossier)), version, fiche.run_id)
-    except ErreurUtilisateur as erreur:
-        if isinstance(erreur, confiance.Refus):
-            raise confiance.Refus(_ne_se_charge_pas(version, erreur)) from erreur
+    except confiance.Refus as erreur:
+        raise confiance.Refus(_ne_se_charge_pas(version, erreur)) from erreur
+    except ErreurUtilisateur:
         raise
     except Exception as erreur:  # MLflow lève de tout
         raise ErreurUtilisateur(_ne_se_charge_pas(version, erreur)) from erreur
@@ -553,12 +553,11 @@ def mettre_en_service(
 
 def _empreinte_admise(action: str, version: int, attendue: str | None) -> str:
     """L’empreinte à inscrire pour une mise en service, si cette version peut l’être."""
-    with tempfile.TemporaryDirectory() as dossier:
-        telecharger(version, Path(dossier))
-        if action in journal.ACCEPTATIONS:
-            confiance.controler(Path(dossier))
-            prise = confiance.empreinte(Path(dossier))
-        else:
+    if action in journal.ACCEPTATIONS:
+        prise = empreinte(version)
+    else:
+        with tempfile.TemporaryDirectory() as dossier:
+            telecharger(version, Path(dossier))
             prise = confiance.exiger(confiance.acceptee(version), version, Path(dossier))
     if attendue not in (None, prise):
         raise confiance.Refus(
@@ -592,14 +591,9 @@ def accorder() -> None:
     tenue = confiance.en_service()
     if tenue is None or version_de(CHAMPION) == tenue.version:
         return
-    try:
+    with suppress(ErreurUtilisateur):
         _charger(tenue.version, tenue)
         _remettre_alias(tenue.version)
-    except ErreurUtilisateur:
-        return
-    except MlflowException as erreur:
-        if erreur.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
 
 
 def retour_arriere(raison: str, date_simulee: str) -> tuple[int, int, float]:
