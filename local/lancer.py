@@ -32,11 +32,11 @@ SOCKET = "/var/run/docker.sock"
 # Ce que fait le hub de la socket, avec les mêmes droits que lui (common.yaml).
 COMME_LE_HUB = ("--rm", "--network", "none", "--cap-drop", "ALL", "--read-only")
 COMME_LE_HUB += ("--security-opt", "no-new-privileges")
-PARLER_AU_MOTEUR = r"""
+PARLER_AU_MOTEUR = rf"""
 import socket
 prise = socket.socket(socket.AF_UNIX)
 prise.settimeout(10)
-prise.connect("/var/run/docker.sock")
+prise.connect("{SOCKET}")
 prise.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
 print(prise.recv(4096).decode())
 """
@@ -69,11 +69,6 @@ def lancer(*commande: str, **options: object) -> subprocess.CompletedProcess:
     return subprocess.run(
         commande, cwd=LOCAL, text=True, capture_output=True, check=False, **options
     )
-
-
-def dire(texte: str) -> None:
-    """Écrit une ligne sans attendre."""
-    print(texte, flush=True)
 
 
 def docker(*arguments: str) -> None:
@@ -165,14 +160,14 @@ def chemin_socket(infos: dict) -> str:
     Raises:
         Probleme: si le moteur n’a pas de socket.
     """
+    if not sys.platform.startswith("linux") or "Desktop" in infos.get("OperatingSystem", ""):
+        return SOCKET
     adresse = (
         os.environ.get("DOCKER_HOST")
         or lancer(
             "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"
         ).stdout.strip()
     )
-    if not sys.platform.startswith("linux") or "Desktop" in infos.get("OperatingSystem", ""):
-        return SOCKET
     if adresse and not adresse.startswith("unix://"):
         raise Probleme(
             f"Le moteur Docker est à l’adresse {adresse} : JupyterHub ne peut pas le piloter de "
@@ -189,7 +184,7 @@ def tirer(image: str) -> None:
     """
     if lancer("docker", "image", "inspect", image).returncode == 0:
         return
-    print(f"Téléchargement de {image}…", flush=True)
+    print(f"Téléchargement de {image}…")
     if subprocess.run(["docker", "pull", image], cwd=LOCAL, check=False).returncode:
         raise Probleme(
             f"L’image {image} ne vient pas : lisez les lignes ci-dessus. Derrière un proxy "
@@ -204,21 +199,38 @@ def _raison(vu: subprocess.CompletedProcess) -> str:
     return next((n for n in reversed(lignes) if n and "--help" not in n), "aucune")[-300:]
 
 
+def _avec_la_socket(
+    image: str, socket_: str, code: str, *options: str
+) -> subprocess.CompletedProcess:
+    """Exécute du Python dans un conteneur qui a les droits du hub, et la socket."""
+    montage = ("--mount", f"type=bind,source={socket_},target={SOCKET}")
+    return lancer("docker", "run", *COMME_LE_HUB, *options, *montage, image, "python", "-c", code)
+
+
 def groupe_socket(image: str, socket_: str) -> int:
     """Le groupe de la socket, vu d’un conteneur : sur un Mac ou sans root, ce n’est pas le nôtre.
 
     Raises:
         Probleme: si la socket ne se monte pas dans un conteneur.
     """
-    montage = ("--mount", f"type=bind,source={socket_},target={SOCKET}")
-    code = f"import os; print(os.stat('{SOCKET}').st_gid)"
-    vu = lancer("docker", "run", *COMME_LE_HUB, *montage, image, "python", "-c", code)
+    vu = _avec_la_socket(image, socket_, f"import os; print(os.stat('{SOCKET}').st_gid)")
     if not vu.stdout.strip().isdecimal():
         raise Probleme(
             f"La socket {socket_} ne se monte pas dans un conteneur, et JupyterHub en a besoin : "
             f"donnez la bonne dans DOCKER_SOCKET (local/.env). Réponse : {_raison(vu)}"
         )
     return int(vu.stdout)
+
+
+def socket_et_groupe(valeurs: dict[str, str], infos: dict) -> tuple[str, str]:
+    """La socket de Docker et son groupe : ceux des réglages, à défaut ceux que l’on trouve.
+
+    Raises:
+        Probleme: si l’image d’essai ne vient pas, ou si la socket ne se monte pas.
+    """
+    tirer(valeurs["PYTHON_IMAGE"])
+    socket_ = valeurs["DOCKER_SOCKET"] or chemin_socket(infos)
+    return socket_, valeurs["DOCKER_GID"] or str(groupe_socket(valeurs["PYTHON_IMAGE"], socket_))
 
 
 def verifier_socket(valeurs: dict[str, str], infos: dict) -> str:
@@ -228,16 +240,8 @@ def verifier_socket(valeurs: dict[str, str], infos: dict) -> str:
         Probleme: si le moteur n’y répond pas.
     """
     image = valeurs["PYTHON_IMAGE"]
-    tirer(image)
-    socket_ = valeurs["DOCKER_SOCKET"] or chemin_socket(infos)
-    groupe = valeurs["DOCKER_GID"] or str(groupe_socket(image, socket_))
-    montage = (
-        "--user",
-        f"10001:{groupe}",
-        "--mount",
-        f"type=bind,source={socket_},target={SOCKET}",
-    )
-    vu = lancer("docker", "run", *COMME_LE_HUB, *montage, image, "python", "-c", PARLER_AU_MOTEUR)
+    socket_, groupe = socket_et_groupe(valeurs, infos)
+    vu = _avec_la_socket(image, socket_, PARLER_AU_MOTEUR, "--user", f"10001:{groupe}")
     if " 200 OK" not in vu.stdout:
         attendu = groupe_socket(image, socket_)
         if str(attendu) != groupe:
@@ -355,7 +359,7 @@ def verifier() -> None:
     """
     valeurs = reglages()
     phrase, infos = verifier_docker()
-    dire(f"✓ {phrase}")
+    print(f"✓ {phrase}")
     controles = [
         lambda: verifier_socket(valeurs, infos),
         lambda: verifier_memoire(infos, int(valeurs["PARTICIPANTS"])),
@@ -375,7 +379,7 @@ def verifier() -> None:
     problemes = []
     for controle in controles:
         try:
-            dire(f"✓ {controle()}")
+            print(f"✓ {controle()}")
         except Probleme as probleme:
             problemes.append(str(probleme))
     if problemes:
@@ -409,9 +413,7 @@ def _regler_la_socket() -> None:
     if valeurs["DOCKER_SOCKET"] and valeurs["DOCKER_GID"]:
         return
     _, infos = verifier_docker()
-    tirer(valeurs["PYTHON_IMAGE"])
-    socket_ = valeurs["DOCKER_SOCKET"] or chemin_socket(infos)
-    groupe = valeurs["DOCKER_GID"] or groupe_socket(valeurs["PYTHON_IMAGE"], socket_)
+    socket_, groupe = socket_et_groupe(valeurs, infos)
     env = LOCAL / ".env"
     texte = env.read_text(encoding="utf-8")
     for nom, valeur in (("DOCKER_SOCKET", socket_), ("DOCKER_GID", groupe)):
@@ -570,7 +572,7 @@ def attendre(limite_s: float = ATTENTE_S) -> None:
         etats = etat()
         for service, nouveau in etats.items():
             if vus.get(service) != nouveau:
-                print(f"  {service} : {nouveau}", flush=True)
+                print(f"  {service} : {nouveau}")
         vus = etats
         if etats and set(etats.values()) <= {"prêt", "fini"}:
             return
@@ -712,9 +714,9 @@ def essaim() -> None:
     if deploiement.returncode:
         raise Probleme("« docker stack deploy » a échoué : lisez les lignes ci-dessus.")
     attendre_pile(projet)
-    print(f"\nJupyterHub : http://{valeurs['ADRESSE_HUB']}:{valeurs['PORT_HUB']}")
+    print(f"\nJupyterHub : http://{_a_ouvrir(valeurs['ADRESSE_HUB'])}:{valeurs['PORT_HUB']}")
     if "swarm-maillage.yaml" in fichiers:
-        print(f"Service    : http://{valeurs['ADRESSE']}:{valeurs['PORT_API']}/docs")
+        print(f"Service    : http://{_a_ouvrir(valeurs['ADRESSE'])}:{valeurs['PORT_API']}/docs")
     else:
         print("Service    : http://api:8000, sur le réseau interne (ce noyau n’a pas IPVS)")
     print("Cartes à imprimer : local/secrets/cartes.html")
@@ -748,7 +750,7 @@ def attendre_pile(projet: str, limite_s: float = ATTENTE_S) -> None:
     while time.monotonic() < fin:
         comptes = repliques(projet)
         if comptes != vus:
-            print("  " + ", ".join(f"{s} {a}/{b}" for s, (a, b) in comptes.items()), flush=True)
+            print("  " + ", ".join(f"{s} {a}/{b}" for s, (a, b) in comptes.items()))
         vus = comptes
         manquent = [s for s, (a, b) in comptes.items() if a < b and not finie(projet, s)]
         if comptes and not manquent:
@@ -822,7 +824,8 @@ def principal() -> int:
     arret.add_argument("--donnees", action="store_true", help="efface aussi les données")
     options = analyseur.parse_args()
     for sortie in (sys.stdout, sys.stderr):
-        sortie.reconfigure(errors="replace")  # un terminal en Latin-1 n’a ni ✓ ni ’
+        # Un terminal en Latin-1 n’a ni ✓ ni ’ ; et docker écrit entre nos lignes.
+        sortie.reconfigure(errors="replace", line_buffering=True)
     try:
         if options.commande == "arreter":
             arreter(options.donnees)

@@ -24,7 +24,7 @@ try:
 except ImportError:
     sys.exit(
         "Windows n'a pas ce qu'il faut (fcntl) : installez WSL 2 (« wsl --install »), puis clonez "
-        "et lancez le projet dans sa distribution Linux ; README.md dit comment."
+        "et lancez le projet dans sa distribution Linux ; book/participant.ipynb dit comment."
     )
 
 RACINE = Path(__file__).resolve().parent.parent
@@ -234,10 +234,15 @@ def nettoyer(variables):
     return {nom: v for nom, v in variables.items() if not RETIRES.search(nom)}
 
 
+def variable_de_pip(nom):
+    """La variable d’environnement d’un réglage de pip."""
+    return "PIP_" + nom.upper().replace("-", "_")
+
+
 def reglages_de_pip(python):
     """Lit les réglages de pip que l’on garde, de ses fichiers comme de l’environnement."""
     pip = [str(python), "-m", "pip"]
-    gardes = ["PIP_CONFIG_FILE", *("PIP_" + n.upper().replace("-", "_") for n in GARDES_DE_PIP)]
+    gardes = ["PIP_CONFIG_FILE", *map(variable_de_pip, GARDES_DE_PIP)]
     variables = {nom: os.environ[nom] for nom in gardes if nom in os.environ}
     variables["PIP_USER"] = "0"  # sinon, « user = true » ne ferait lire que le fichier du compte
     lu = subprocess.run(
@@ -275,25 +280,25 @@ def environnement(pip):
     # Les empreintes disent quel fichier est le bon : peu importe l’index qui le donne.
     propre.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     donnes = [propre.get(n) for n in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
-    magasin = next((m for m in (pip.get("cert"), *donnes, *MAGASINS) if m and Path(m).exists()), "")
+    magasin = next((m for m in (*donnes, *MAGASINS) if m and Path(m).exists()), "")
     if any(donnes):
         propre.setdefault("SSL_CERT_FILE", magasin)
     else:
         propre.setdefault("UV_SYSTEM_CERTS", "true")
-    propre.update({"PIP_" + n.upper().replace("-", "_"): v for n, v in pip.items()})
+    propre.update({variable_de_pip(n): v for n, v in pip.items()})
     if magasin:
         propre.setdefault("PIP_CERT", magasin)
     propre.update(PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", NO_COLOR="1")
     return propre
 
 
-def lancer(commande, dossier, variables=None):
+def lancer(commande, dossier, variables):
     """Lance une commande en montrant son avancement ; rend son code et ce qu’elle a écrit."""
     lignes = []
     with subprocess.Popen(
         [str(mot) for mot in commande],
         cwd=str(dossier),
-        env=nettoyer(os.environ) if variables is None else variables,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -406,7 +411,7 @@ def construire(racine, venv, mise_a_jour):
         dire("Le verrou a changé : mise à jour de .venv…")
     else:
         dire("Installation dans .venv (une fois pour toutes, une à deux minutes)…")
-        code, sortie = lancer([sys.executable, "-m", "venv", venv], racine)
+        code, sortie = lancer([sys.executable, "-m", "venv", venv], racine, nettoyer(os.environ))
         if code:
             raise expliquer(sortie, racine)
     variables = environnement(reglages_de_pip(venv / "bin" / "python"))

@@ -198,13 +198,13 @@ def defauts_de_demonstration(contenu):
         yield "ne s’ouvre pas sur un titre"
 
 
-DEFAUTS = (defauts_de_forme, defauts_de_lecture, defauts_d_annonce, defauts_de_code)
+DEFAUTS = (defauts_de_forme, defauts_de_lecture, defauts_de_code)
 
 
 @pytest.mark.parametrize("chemin", NOTEBOOKS, ids=relatif)
 def test_un_notebook_suit_les_regles(chemin):
     contenu = lire(chemin)
-    controles = [c for c in DEFAUTS if c != defauts_d_annonce or chemin.parent != EXPOSE]
+    controles = DEFAUTS if chemin.parent == EXPOSE else (*DEFAUTS, defauts_d_annonce)
     trouves = [defaut for controle in controles for defaut in controle(contenu)]
     assert trouves == [], f"{relatif(chemin)} : " + " ; ".join(trouves)
 
@@ -299,7 +299,7 @@ def avant(indice):
     ],
 )
 def test_un_notebook_abime_est_refuse(abimer, plainte):
-    controles = (*DEFAUTS, defauts_de_demonstration)
+    controles = (*DEFAUTS, defauts_d_annonce, defauts_de_demonstration)
     contenu = notebook_modele()
     assert [d for controle in controles for d in controle(contenu)] == [], "le modèle est bon"
     abimer(contenu)

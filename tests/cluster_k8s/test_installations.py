@@ -408,8 +408,7 @@ def test_les_noms_que_mlflow_accepte_sont_ceux_de_local_et_ceux_du_cluster(objet
     mlflow = pod_de(objets("overlays/kind"), "Deployment", "mlflow")["spec"]["containers"][0]
     nom = "MLFLOW_SERVER_ALLOWED_HOSTS"
     la = set(environnement([], mlflow)[nom].split(","))
-    admis = re.sub(r"\$\{\w+:-\}$", "", local["mlflow"]["environment"][nom])
-    en_plus = la - set(admis.split(","))
+    en_plus = la - set(defaut(local["mlflow"]["environment"][nom]).split(","))
     assert la > en_plus
     assert en_plus == {f"mlflow.mlops{suite}:5000" for suite in ("", ".svc", ".svc.cluster.local")}
 

@@ -37,6 +37,7 @@ def test_chaque_telechargement_lit_le_reseau_de_l_entreprise(fichier):
         assert "--mount=type=secret,id=certificats" in ligne
         assert ". /verrous/reseau.sh && " in ligne
     assert "ARG INDEX_PYPI=\n" in texte
+    assert "INDEX_" not in texte.rsplit("\nFROM ", 1)[1], "l’image finale garderait l’index"
     assert ("npm-cli" in texte) == ("ARG INDEX_NPM=\n" in texte)
 
 

@@ -257,6 +257,14 @@ def test_compose_et_swarm_publient_les_memes_ports():
         assert la[nom] == attendus, nom
 
 
+def test_aucun_service_ne_passe_par_le_proxy_pour_en_joindre_un_autre():
+    services = compose()
+    for nom, service in services.items():
+        env = service["environment"]
+        assert env["no_proxy"] == env["NO_PROXY"], nom
+        assert set(services) - {"preparation"} <= set(env["NO_PROXY"].split(",")), nom
+
+
 def test_chaque_reglage_est_decrit_et_sert():
     modele = (LOCAL / ".env.exemple").read_text(encoding="utf-8")
     blocs = [bloc.splitlines() for bloc in modele.split("\n\n")]
@@ -265,11 +273,8 @@ def test_chaque_reglage_est_decrit_et_sert():
     decrits = {ligne.split("=")[0] for bloc in blocs for ligne in bloc if not ligne.startswith("#")}
     textes = [f.read_text(encoding="utf-8") for f in (*LOCAL.glob("*.yaml"), LOCAL / "lancer.py")]
     lus = set(re.findall(r"\$\{([A-Z_]+)", "\n".join(textes)))
-    # Lus par Docker Compose lui-même, ou par lancer.py.
-    assert decrits - lus - {"ADRESSE", "ADRESSE_HUB", "MLFLOW_HOTES"} <= {
-        "COMPOSE_FILE",
-        "COMPOSE_PROFILES",
-    }
+    lus |= set(re.findall(r'valeurs\["([A-Z_]+)"\]', textes[-1]))
+    assert decrits - lus <= {"COMPOSE_FILE"}  # lu par Docker Compose lui-même
     # Calculées par lancer.py.
     calcules = ("EMPREINTE_", "REPLIQUES_", "MLFLOW_HOTES_ADMIS", "MLFLOW_ORIGINES")
     assert {nom for nom in lus - decrits if not nom.startswith(calcules)} == set()
