@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,3 +146,13 @@ def ecrire(fichier: Path, texte: str) -> None:
 def ecrire_json(fichier: Path, valeur: Any) -> None:
     """Écrit une valeur en JSON lisible, d’un coup."""
     ecrire(fichier, json.dumps(valeur, ensure_ascii=False, indent=2) + "\n")
+
+
+def mettre_en_place(nouveau: Path, place: Path) -> None:
+    """Remplace un dossier par un autre ; l’ancien n’est détruit qu’une fois le neuf en place."""
+    ancien = place.with_name(f"{place.name}.ancien")
+    shutil.rmtree(ancien, ignore_errors=True)
+    if place.exists():
+        place.rename(ancien)
+    nouveau.rename(place)
+    shutil.rmtree(ancien, ignore_errors=True)

@@ -8,9 +8,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from publication import expose, temps
-from publication.depot import RACINE, ErreurPublication, ecrire, lire_yaml
+from publication.depot import RACINE, ErreurPublication, ecrire, lire_yaml, mettre_en_place
 from publication.expose import ORDINAIRE, Diapositive
-from publication.html import mettre_en_place
+from publication.plan import EXPOSE
 from publication.planches import figures, html
 from publication.references import reference
 from publication.regles import verifier
@@ -130,7 +130,7 @@ def assembler(racine: Path, diapositives: list[Diapositive], version: str) -> No
         ErreurPublication: s’il n’y a aucune diapositive.
     """
     if not diapositives:
-        raise ErreurPublication(f"il n’y a aucune diapositive dans {expose.DOSSIER}.")
+        raise ErreurPublication(f"il n’y a aucune diapositive dans {EXPOSE}.")
     cellules, heures, heure = [], temps.debuts(racine, version), 0.0
     for d in diapositives:
         heure = heures.pop(d.partie, heure)

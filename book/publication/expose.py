@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from publication.depot import ErreurPublication
-from publication.html import fusionner
+from publication.plan import fusionner, pages_de_l_expose
 from publication.planches import MIME, mots
 from publication.reference import remplir
 from publication.typographie import insecables
 
-DOSSIER = "book/expose"
 VERSIONS = ("courte", "ordinaire", "atelier")
 ORDINAIRE = "ordinaire"
 TITRE = re.compile(r"#+ +(.+)\n*")
@@ -83,11 +82,6 @@ def parait(version: str, montree: str) -> bool:
     return VERSIONS.index(version) <= VERSIONS.index(montree)
 
 
-def pages(racine: Path) -> list[str]:
-    """Donne les notebooks de l’exposé, dans l’ordre."""
-    return [f"{DOSSIER}/{f.name}" for f in sorted((racine / DOSSIER).glob("*.ipynb"))]
-
-
 def lire(racine: Path, version: str = VERSIONS[-1]) -> list[Diapositive]:
     """Lit les diapositives d’une version, dans les notebooks exécutés.
 
@@ -96,7 +90,7 @@ def lire(racine: Path, version: str = VERSIONS[-1]) -> list[Diapositive]:
     """
     return [
         diapositive
-        for page in pages(racine)
+        for page in pages_de_l_expose(racine)
         for diapositive in _lire_une_partie(page, fusionner(racine, page).cells)
         if parait(diapositive.version, version)
     ]
@@ -105,7 +99,7 @@ def lire(racine: Path, version: str = VERSIONS[-1]) -> list[Diapositive]:
 def lire_sans_sorties(racine: Path) -> list[Diapositive]:
     """Lit titres, notes et textes dans les sources : il n’y faut aucune exécution."""
     lues = []
-    for page in pages(racine):
+    for page in pages_de_l_expose(racine):
         cellules = json.loads((racine / page).read_text(encoding="utf-8"))["cells"]
         lues += _lire_une_partie(page, cellules)
     return lues

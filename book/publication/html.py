@@ -7,12 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 
-from publication.depot import COULEURS, ErreurPublication, dossier_execution, lire_sommaire
-from publication.plan import copie_executee
+from publication.depot import (
+    COULEURS,
+    ErreurPublication,
+    dossier_execution,
+    lire_sommaire,
+    mettre_en_place,
+)
+from publication.diapositives import ecrire_les_jeux
+from publication.plan import fusionner
 from publication.score import RAPPORT
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -39,9 +45,6 @@ def construire(racine: Path) -> None:
     if (racine / RAPPORT).is_file():
         (html / "rapports").mkdir(exist_ok=True)
         shutil.copy(racine / RAPPORT, html / "rapports")
-    # Importé ici : les diapositives se servent de ce module.
-    from publication.diapositives import ecrire_les_jeux
-
     if (racine / "book" / "expose").is_dir():
         ecrire_les_jeux(racine, html / "diapositives", "../")
     _verifier_rapports(html)
@@ -49,22 +52,6 @@ def construire(racine: Path) -> None:
     # Un simple « jupyter-book build . » trouvera ainsi les mêmes exécutions.
     mettre_en_place(atelier / "_build" / ".jupyter_cache", construction / ".jupyter_cache")
     shutil.rmtree(atelier)
-
-
-def fusionner(racine: Path, chemin: str) -> nbformat.NotebookNode:
-    """Rend la source d’un notebook avec les sorties de sa copie exécutée.
-
-    La copie elle-même ne convient pas : papermill ajoute à chaque cellule des métadonnées qui
-    entrent dans la clé de jupyter-cache, et la page serait exécutée une seconde fois.
-    """
-    source = nbformat.read(racine / chemin, as_version=4)
-    copie = nbformat.read(copie_executee(racine, chemin), as_version=4)
-    executees = [cellule for cellule in copie.cells if cellule.cell_type == "code"]
-    code = [cellule for cellule in source.cells if cellule.cell_type == "code"]
-    for cellule, executee in zip(code, executees, strict=True):
-        cellule.outputs = executee.outputs
-        cellule.execution_count = executee.execution_count
-    return source
 
 
 def _remplir_cache(racine: Path, dossier: Path) -> None:
@@ -117,13 +104,3 @@ def _verifier_rapports(html: Path) -> None:
                     f"la page {page.relative_to(html).as_posix()} renvoie à « {lien} », "
                     "qu’aucun notebook n’a écrit."
                 )
-
-
-def mettre_en_place(nouveau: Path, place: Path) -> None:
-    """Remplace un dossier par un autre ; l’ancien n’est détruit qu’une fois le neuf en place."""
-    ancien = place.with_name(f"{place.name}.ancien")
-    shutil.rmtree(ancien, ignore_errors=True)
-    if place.exists():
-        place.rename(ancien)
-    nouveau.rename(place)
-    shutil.rmtree(ancien, ignore_errors=True)

@@ -13,8 +13,16 @@ from publication.depot import (
     ecrire,
     empreinte,
     empreinte_fichiers,
+    lire_sommaire,
 )
-from publication.plan import CHAINE, Notebook, lire_notebooks, lire_releve, perimes
+from publication.plan import (
+    CHAINE,
+    Notebook,
+    lire_notebooks,
+    lire_releve,
+    pages_de_l_expose,
+    perimes,
+)
 from publication.score import assurer_rapport
 from publication.suivi import Suivi
 
@@ -41,35 +49,31 @@ def construire_livre(racine: Path) -> bool:
 
 
 def executer_ce_qui_a_change(racine: Path, seulement_les_resultats: bool = False) -> list[Notebook]:
-    """Met à jour les copies exécutées ; donne tous les notebooks du livre.
+    """Met à jour les copies exécutées ; donne les notebooks du livre et de l’exposé.
 
     Args:
         racine: la racine du dépôt.
         seulement_les_resultats: vrai pour laisser l’exposé et les pages sans résultat.
     """
     assurer_rapport(racine)
-    notebooks = lire_notebooks(racine)
+    notebooks = lire_notebooks(racine, [*lire_sommaire(racine), *pages_de_l_expose(racine)])
     a_executer = perimes(racine, notebooks)
     if seulement_les_resultats:
         a_executer = [n for n in a_executer if n.ecrit_un_resultat]
-    else:
-        executer_l_expose(racine)
-    if a_executer:
-        from publication.execution import executer
-
-        executer(racine, a_executer, Suivi())
+    _executer(racine, a_executer)
     return notebooks
 
 
 def executer_l_expose(racine: Path) -> None:
     """Met à jour les copies exécutées des notebooks de l’exposé : ni base, ni entraînement."""
-    from publication import expose
+    _executer(racine, perimes(racine, lire_notebooks(racine, pages_de_l_expose(racine))))
 
-    notebooks = lire_notebooks(racine, expose.pages(racine))
-    if a_executer := perimes(racine, notebooks):
+
+def _executer(racine: Path, notebooks: list[Notebook]) -> None:
+    if notebooks:
         from publication.execution import executer
 
-        executer(racine, a_executer, Suivi())
+        executer(racine, notebooks, Suivi())
 
 
 def jouer_demonstration(racine: Path) -> list[tuple[str, dict[str, Any]]]:

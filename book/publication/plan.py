@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from publication.depot import (
     ErreurPublication,
@@ -14,12 +14,11 @@ from publication.depot import (
     lire_sommaire,
 )
 
+if TYPE_CHECKING:
+    import nbformat
+
 CHAINE = "notebooks/"
-EXPOSE = "book/expose/"
-# L’exposé montre l’exécution de référence, des captures et de vraies lignes de ces fichiers.
-MONTRE_PAR_L_EXPOSE = ("book/reference.json", "book/captures/*", "local/**/*.yaml")
-MONTRE_PAR_L_EXPOSE += ("local/**/Dockerfile", "local/**/*.py", "cluster_k8s/**/*.yaml")
-MONTRE_PAR_L_EXPOSE += (".github/workflows/*", "data/flights.parquet")
+EXPOSE = "book/expose"
 
 
 @dataclass
@@ -53,6 +52,11 @@ class Notebook:
         return empreinte(json.dumps(code), noyau, self.socle, *amont)
 
 
+def pages_de_l_expose(racine: Path) -> list[str]:
+    """Donne les notebooks de l’exposé, dans l’ordre."""
+    return [f"{EXPOSE}/{f.name}" for f in sorted((racine / EXPOSE).glob("*.ipynb"))]
+
+
 def lire_notebooks(racine: Path, pages: list[str] | None = None) -> list[Notebook]:
     """Donne les notebooks du sommaire, ou d’une autre liste, chacun après ceux dont il dépend.
 
@@ -73,8 +77,6 @@ def lire_notebooks(racine: Path, pages: list[str] | None = None) -> list[Noteboo
         else:
             notebook.socle += propre_au_livre
         motifs = notebook.contenu["metadata"].get("lit", [])
-        if chemin.startswith(EXPOSE):
-            motifs = MONTRE_PAR_L_EXPOSE
         lus = [f for m in motifs for f in racine.glob(m) if f.is_file()]
         notebook.socle += empreinte_fichiers(racine, lus)
         notebooks.append(notebook)
@@ -105,6 +107,24 @@ def a_jour(racine: Path, notebook: Notebook) -> bool:
 def copie_executee(racine: Path, chemin: str) -> Path:
     """Fichier de la copie exécutée d’un notebook."""
     return dossier_execution(racine) / chemin
+
+
+def fusionner(racine: Path, chemin: str) -> "nbformat.NotebookNode":
+    """Rend la source d’un notebook avec les sorties de sa copie exécutée.
+
+    La copie elle-même ne convient pas : papermill ajoute à chaque cellule des métadonnées qui
+    entrent dans la clé de jupyter-cache, et la page serait exécutée une seconde fois.
+    """
+    import nbformat
+
+    source = nbformat.read(racine / chemin, as_version=4)
+    copie = nbformat.read(copie_executee(racine, chemin), as_version=4)
+    executees = [cellule for cellule in copie.cells if cellule.cell_type == "code"]
+    code = [cellule for cellule in source.cells if cellule.cell_type == "code"]
+    for cellule, executee in zip(code, executees, strict=True):
+        cellule.outputs = executee.outputs
+        cellule.execution_count = executee.execution_count
+    return source
 
 
 def fichier_releve(racine: Path, chemin: str) -> Path:

@@ -1,14 +1,15 @@
 """Le vrai exposé : ses règles, ses nombres, et le document Markdown qu’il donne."""
 
 import itertools
+import json
 import re
 from pathlib import Path
 
 import pytest
 from publication import reference, temps
 from publication.depot import RACINE, lire_yaml
-from publication.expose import pages
 from publication.markdown import FICHIER, FIGURES, ecrire_presentation
+from publication.plan import pages_de_l_expose
 from publication.planches import figures
 from publication.references import references
 from publication.regles import compter, nombres_absents, verifier
@@ -37,7 +38,7 @@ def test_ses_regles_sont_tenues(diapositives):
 def test_chaque_partie_du_plan_a_son_notebook(diapositives):
     plan = lire_yaml(RACINE / "book" / "donnees" / "plan.yaml")
     parties = [partie["expose"] for partie in plan if "expose" in partie]
-    assert [Path(page).stem for page in pages(RACINE)] == parties
+    assert [Path(page).stem for page in pages_de_l_expose(RACINE)] == parties
     assert list(dict.fromkeys(d.partie for d in diapositives)) == parties
 
 
@@ -60,6 +61,16 @@ def test_aucun_statut_de_lecture(diapositives):
         if (trouve := STATUTS.search(texte))
     ]
     assert dits == []
+
+
+@pytest.mark.parametrize("page", pages_de_l_expose(RACINE))
+def test_chaque_fichier_montre_est_dit_lu(page):
+    """Sinon, le changer ne referait pas la diapositive qui en montre des lignes."""
+    notebook = json.loads((RACINE / page).read_text(encoding="utf-8"))
+    code = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code")
+    montres = {f for f in re.findall(r'extrait\(\s*"([^"]+)"', code) if "mlops_demo" not in f}
+    montres |= {"book/captures/*"} if "ecran(" in code else set()
+    assert montres <= set(notebook["metadata"]["lit"])
 
 
 def test_chaque_image_citee_existe(diapositives):

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from publication.depot import RACINE, lire_sommaire, lire_yaml
-from publication.expose import pages
+from publication.plan import pages_de_l_expose
 from publication.references import references
 from publication.tableaux import DONNEES
 
@@ -32,7 +32,7 @@ CLES_HORS_PROSE = set(
 
 def textes_des_notebooks():
     """La prose, les légendes et les textes de remplacement de tous les notebooks."""
-    for page in [*lire_sommaire(RACINE), *pages(RACINE)]:
+    for page in [*lire_sommaire(RACINE), *pages_de_l_expose(RACINE)]:
         for cellule in nbformat.read(RACINE / page, as_version=4).cells:
             if cellule.cell_type == "markdown":
                 yield cellule.source

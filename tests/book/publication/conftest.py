@@ -149,6 +149,7 @@ def exposer(deja_execute: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
     def ecrire_l_expose(*diapositives: list[NotebookNode]) -> Path:
         notebook = new_notebook(cells=[c for cellules in diapositives for c in cellules])
+        notebook.metadata["lit"] = ["book/reference.json", "local/common.yaml"]
         page = "book/expose/1_essai.ipynb"
         for fichier in (deja_execute / page, copie_executee(deja_execute, page)):
             fichier.parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,8 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from publication.depot import ErreurPublication, adresse_jupyterhub, ecrire
-from publication.html import construire, fusionner
-from publication.plan import copie_executee
+from publication.html import construire
+from publication.plan import copie_executee, fusionner
 
 
 @pytest.fixture

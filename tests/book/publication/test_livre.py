@@ -9,7 +9,7 @@ import pytest
 from publication.__main__ import principal
 from publication.depot import RACINE, ErreurPublication, ecrire
 from publication.livre import bilan_execution, construire_livre, jouer_demonstration
-from publication.plan import lire_notebooks, lire_releve
+from publication.plan import lire_notebooks, lire_releve, pages_de_l_expose
 
 
 @pytest.fixture
@@ -53,6 +53,21 @@ def test_mise_en_page_seule(depot, appels, fichier):
     # Alors la page est refaite sans rien exécuter
     assert construire_livre(depot)
     assert appels == {"executes": [], "mises_en_page": 2}
+
+
+def test_un_fichier_que_montre_l_expose_refait_ses_diapositives(
+    exposer, diapositive, appels, simuler
+):
+    # Étant donné un livre et un exposé à jour
+    racine = exposer(diapositive("a"))
+    construire_livre(racine)
+    (page,) = pages_de_l_expose(racine)
+    assert appels["executes"] == [page]
+    # Quand change un fichier dont l’exposé, et lui seul, montre des lignes
+    ecrire(racine / "local" / "common.yaml", "autre contenu\n")
+    # Alors l’exposé seul est exécuté, et le livre, où sont ses diapositives, refait
+    assert construire_livre(racine)
+    assert appels == {"executes": [page, page], "mises_en_page": 2}
 
 
 @pytest.mark.parametrize("page", ["book/1_chapitre.ipynb", "notebooks/41_premier.ipynb"])

@@ -2,9 +2,8 @@ import json
 
 import nbformat
 import pytest
-from publication import expose
 from publication.depot import ErreurPublication, ecrire
-from publication.plan import copie_executee, lire_notebooks, perimes
+from publication.plan import copie_executee, lire_notebooks, pages_de_l_expose, perimes
 
 
 def a_executer(racine):
@@ -125,13 +124,13 @@ def test_entree_modifiee(deja_execute, fichier, attendus):
 def test_ce_que_montre_l_expose(exposer, diapositive, simuler, fichier, repart):
     # Étant donné un exposé à jour, qui cite des résultats et de vraies lignes du dépôt
     racine = exposer(diapositive("a"))
-    for notebook in lire_notebooks(racine, expose.pages(racine)):
+    for notebook in lire_notebooks(racine, pages_de_l_expose(racine)):
         simuler(racine, notebook)
-    assert perimes(racine, lire_notebooks(racine, expose.pages(racine))) == []
+    assert perimes(racine, lire_notebooks(racine, pages_de_l_expose(racine))) == []
     # Quand change un fichier qu’il montre, ou un autre
     ecrire(racine / fichier, "autre contenu\n")
     # Alors il s’exécute de nouveau, ou non
-    assert bool(perimes(racine, lire_notebooks(racine, expose.pages(racine)))) == repart
+    assert bool(perimes(racine, lire_notebooks(racine, pages_de_l_expose(racine)))) == repart
 
 
 def test_copie_executee_alteree(deja_execute):
