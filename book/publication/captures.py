@@ -49,7 +49,6 @@ class Ecran:
     verrou: str
     date: str
     alternatif: str
-    legende: str
 
 
 def ecrans(racine: Path = RACINE) -> dict[str, Ecran]:
@@ -477,7 +476,7 @@ def _navigateur(racine: Path, dossier: Path) -> Iterator["Browser"]:
 
     from publication.pdf import trouver_chromium
 
-    famille = "<string>Atkinson Hyperlegible Next</string>"
+    famille = "<string>Figtree</string>"
     prefere = f'<edit name="family" mode="prepend" binding="strong">{famille}</edit>'
     generiques = "".join(
         f'<match><test name="family"><string>{nom}</string></test>{prefere}</match>'

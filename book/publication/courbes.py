@@ -30,7 +30,6 @@ REGLAGES = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
     "font.size": CORPS,
-    "hatch.linewidth": 1.0,
     "svg.fonttype": "path",
     "svg.hashsalt": "mlops",
     "text.color": ENCRE,
@@ -126,10 +125,10 @@ def annonce_observe(r: dict[str, Any], repere: Axes) -> str:
     )
 
 
-def _comparer(r: dict[str, Any], repere: Axes, cle: str, titre: str) -> tuple[list, list]:
-    """Trace une mesure pour le modèle figé et pour le modèle réentraîné."""
+def fige_reentraine(r: dict[str, Any], repere: Axes) -> str:
+    """La log-loss, figé et réentraîné ; en gris, les mois dont le gain est dans le bruit."""
     fige, neuf = r["44_supervision"]["mois"], r["45_reentrainement"]["mois"]
-    x, a, b = range(len(fige)), _serie(fige, cle), _serie(neuf, cle)
+    x, a, b = range(len(fige)), _serie(fige, "log_loss"), _serie(neuf, "log_loss")
     repere.plot(x, a, color=ROUGE, marker="s", lw=3.5, ms=9)
     repere.plot(x, b, color=BLEU, marker="o", lw=3.5, ms=9)
     ecart = 14 if abs(a[-1] - b[-1]) < 0.08 * (max(a + b) - min(a + b)) else 0
@@ -137,34 +136,7 @@ def _comparer(r: dict[str, Any], repere: Axes, cle: str, titre: str) -> tuple[li
     _nommer(repere, x[-1], a[-1], "figé", ROUGE, xytext=(10, signe * ecart))
     _nommer(repere, x[-1], b[-1], "réentraîné", BLEU, xytext=(10, -signe * ecart))
     repere.set_xticks(x, _mois(fige))
-    _axe(repere, titre)
-    return a, b
-
-
-def brier_skill(r: dict[str, Any], repere: Axes) -> str:
-    """Le Brier skill, figé et réentraîné."""
-    a, b = _comparer(r, repere, "brier_skill", "Brier skill")
-    repere.axhline(0, color=GRIS, lw=2, ls="--")
-    _nommer(repere, 0, 0, "zéro : annoncer le taux moyen", GRIS, xytext=(0, -16), fontsize=CORPS)
-    return (
-        "Brier skill d’avril à décembre. Le modèle figé passe sous zéro, jusqu’à "
-        f"{nombre(min(a), 3)} ; réentraîné, il reste au-dessus, {nombre(min(b), 3)} au plus bas."
-    )
-
-
-def auc(r: dict[str, Any], repere: Axes) -> str:
-    """L’AUC, figé et réentraîné."""
-    a, _ = _comparer(r, repere, "auc", "AUC")
-    repere.set_ylim(0.5, 0.8)
-    return (
-        f"AUC d’avril à décembre, figé et réentraîné : celle du modèle figé reste entre "
-        f"{nombre(min(a), 2)} et {nombre(max(a), 2)}, sans rien montrer de la panne de l’été."
-    )
-
-
-def fige_reentraine(r: dict[str, Any], repere: Axes) -> str:
-    """La log-loss, figé et réentraîné ; en gris, les mois dont le gain est dans le bruit."""
-    a, b = _comparer(r, repere, "log_loss", "log-loss par vol (plus bas est mieux)")
+    _axe(repere, "log-loss par vol (plus bas est mieux)")
     gains = r["45_reentrainement"]["gains"]
     # Avril n’est pas du bruit : les deux modèles y sont le même.
     flous = [i for i, g in enumerate(gains) if i and g["bas"] <= 0 <= g["haut"]]
@@ -196,7 +168,7 @@ def fige_reentraine(r: dict[str, Any], repere: Axes) -> str:
         weight="bold",
         color="#4a5868",
     )
-    mois = [MOIS[int(g["mois"][5:7]) - 1] for g in gains]
+    mois = _mois(gains)
     return (
         "Log-loss d’avril à décembre. L’écart le plus grand est en "
         f"{mois[rang]} : {nombre(a[rang], 2)} figé, {nombre(b[rang], 2)} réentraîné. De "
@@ -329,7 +301,7 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
     """L’année du modèle réentraîné : versions en service et décisions."""
     decisions = r["45_reentrainement"]["decisions"]
     x = range(len(decisions))
-    mois = [MOIS[int(d["mois"][5:7]) - 1] for d in decisions]
+    mois = _mois(decisions)
     couleurs = {"promu": "#1c6b47", "refusé": "#b4460a"}
     repere.plot(
         [-0.5, len(decisions) + 0.3],
@@ -430,8 +402,6 @@ COURBES: dict[str, Callable[[dict[str, Any], Axes], str]] = {
     for f in (
         retards_par_heure,
         annonce_observe,
-        brier_skill,
-        auc,
         fige_reentraine,
         drift_et_erreur,
         gestes,

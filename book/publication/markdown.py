@@ -112,7 +112,7 @@ def _rejouer(racine: Path) -> str:
         f"```bash\ngit clone {DEPOT}\ncd presentation_mlops\nmake demo\n```\n\n"
         "`make demo` joue l’année entière, Postgres compris, sans Docker ; `make lab` ouvre les "
         "notebooks ; `make up` lance les outils en conteneurs ([local](local/README.md)), et "
-        " [cluster_k8s/README.md](cluster_k8s/README.md) les porte sur Kubernetes.\n\n"
+        "[cluster_k8s/README.md](cluster_k8s/README.md) les porte sur Kubernetes.\n\n"
         f"Le [livre]({livre}) développe chaque partie, notebooks exécutés à l’appui ; les "
         f"[diapositives]({livre}/diapositives/index.html) sont celles de cet exposé."
     )

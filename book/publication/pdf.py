@@ -189,7 +189,6 @@ def etaler(racine: Path) -> str:
     document = BeautifulSoup(jeu, "html.parser")
     for element in document.select('script, link[rel="preload"], link[href="reveal/reveal.css"]'):
         element.decompose()
-    charger_toutes_les_figures(document)
     style = document.new_tag("style")
     style.string = DIAPOSITIVES
     document.head.append(style)

@@ -7,7 +7,6 @@ nombre exact doit être le même, une mesure (``mesure: true``) du même ordre.
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 from mlops_demo.textes import nombre
 
 from publication.depot import RACINE, ErreurPublication, ecrire_json, lire_yaml, provenance
@@ -35,13 +33,10 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "nombre1": lambda v: nombre(v, 1),
     "nombre2": lambda v: nombre(v, 2),
     "nombre3": lambda v: nombre(v, 3),
-    "nombre4": lambda v: nombre(v, 4),
     "signe2": lambda v: nombre(v, 2, signe=True),
     "signe3": lambda v: nombre(v, 3, signe=True),
     "pourcent": lambda v: f"{nombre(100 * v, 0)}\u00a0%",
-    "pourcent1": lambda v: f"{nombre(100 * v, 1)}\u00a0%",
     "points": lambda v: nombre(abs(100 * v), 0),
-    "points1": lambda v: nombre(abs(100 * v), 1),
     "secondes": lambda v: f"{nombre(v, 0)}\u00a0s",
     "secondes1": lambda v: f"{nombre(v, 1)}\u00a0s",
     "millisecondes": lambda v: f"{nombre(v, 0)}\u00a0ms",
@@ -51,13 +46,15 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 
 def enregistrer(racine: Path) -> Path:
     """Écrit l’exécution de référence, d’après les relevés de la dernière exécution du livre."""
+    import psutil
+
     memoire = round(psutil.virtual_memory().total / 2**30)
     version = ".".join(map(str, sys.version_info[:2]))
     origine = provenance(racine)
     reference = {
         "date": origine["date"],
         "commit": origine["commit"],
-        "machine": f"{os.cpu_count()} cœurs, {memoire} Gio de mémoire, Python {version}",
+        "machine": f"{origine['coeurs']} cœurs, {memoire} Gio de mémoire, Python {version}",
         **relever(racine),
     }
     fichier = racine / FICHIER.relative_to(RACINE)

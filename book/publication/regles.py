@@ -8,12 +8,12 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
+from publication import temps
 from publication.depot import ErreurPublication
 from publication.expose import ORDINAIRE, Diapositive, parait
 from publication.planches import COMPOSEES
 from publication.references import references
 
-MOT = re.compile(r"\w[\w’'-]*")
 # Les limites de l’issue A : ce qui se lit à trois mètres, à 1280 × 720.
 MOTS, MEDIANE = 60, 25
 CORPS = 18
@@ -52,7 +52,7 @@ def verifier(diapositives: list[Diapositive], secondes: dict[str, float]) -> Non
 
 def compter(texte: str) -> int:
     """Compte les mots d’un texte."""
-    return len(MOT.findall(texte))
+    return len(temps.MOT.findall(texte))
 
 
 def _une(d: Diapositive) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Le jeu de diapositives, dans un vrai Chromium dont le réseau est coupé."""
 
 import functools
+import itertools
 import json
 import re
 import threading
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 from publication.depot import RACINE
+from publication.pdf import etaler
 from publication.serveur import Demandes
 
 pytestmark = pytest.mark.lent
@@ -77,6 +79,10 @@ RELEVE = """() => {
 }""".replace("SEUILS", json.dumps({"texte": TEXTE, "sources": SOURCES, "tableau": TABLEAU}))
 
 # Une figure ne se charge que quand sa diapositive approche.
+PILES = """() => [...document.querySelectorAll(".pile")].map((pile) => [
+  pile.closest("section").getBoundingClientRect().toJSON(),
+  [...pile.children].map((e) => e.firstElementChild.getBoundingClientRect().toJSON()),
+])"""
 FIGURES_LUES = """() => [...Reveal.getCurrentSlide().querySelectorAll("img")]
   .every((image) => image.naturalWidth > 0)"""
 
@@ -198,7 +204,7 @@ def test_les_textes_des_figures_se_lisent_aussi(releves, jeu):
             tailles = [float(taille) for taille in TEXTE_DE_SCHEMA.findall(svg)]
             # Un point de matplotlib fait 4/3 de pixel ; un texte de 12 points est dessiné à 0,12.
             tailles += [float(t) * 100 * 4 / 3 for t in TEXTE_DE_GRAPHIQUE.findall(svg)]
-            carte = dessin.stem.startswith(("fig-carte", "fig-affiche"))
+            carte = dessin.stem.startswith(("fig-carte", "fig-acteurs"))
             seuil = OUTIL_DE_LA_CARTE if carte else TEXTE
             if tailles and (petit := min(tailles) * image["agrandi"]) < seuil - 0.1:
                 petites[releve["id"]] = f"{petit:.1f} px dans {dessin.name}"
@@ -210,6 +216,24 @@ def test_chaque_diapositive_a_un_titre_des_notes_et_des_textes_de_remplacement(r
         assert releve["titre"].strip(), f"{releve['id']} n’a pas de titre."
         assert releve["notes"].strip(), f"{releve['id']} n’a pas de notes."
         assert all(i["alt"].strip() for i in releve["images"]), f"{releve['id']} : image muette."
+
+
+def test_imprimees_les_planches_d_une_pile_se_suivent(navigateur, jeu):
+    # Étant donné le jeu étalé pour l’impression
+    page = navigateur.new_page(viewport={"width": 1280, "height": 720})
+    etale = jeu.with_name(".essai.html")
+    etale.write_text(etaler(RACINE), encoding="utf-8")
+    page.goto(etale.as_uri(), wait_until="networkidle")
+    page.emulate_media(media="print")
+    piles = page.evaluate(PILES)
+    page.close()
+    etale.unlink()
+    # Alors aucune planche n’en couvre une autre, ni ne sort de sa page
+    assert len(piles) >= 3
+    for cadre, planches in piles:
+        for a, b in itertools.combinations(planches, 2):
+            assert a["right"] <= b["left"] or a["bottom"] <= b["top"], (a, b)
+        assert all(p["right"] <= cadre["right"] for p in planches)
 
 
 def test_telephone_tenu_droit(navigateur, adresses):

