@@ -455,7 +455,13 @@ def fabriquer_pile(tmp_path_factory):
 
     def fabriquer(projet, **reglages):
         depot = copier_le_depot(tmp_path_factory.mktemp("depot"))
-        return Pile(depot, MLOPS_PROJET=projet, **reglages)
+        pile = Pile(depot, MLOPS_PROJET=projet, **reglages)
+        # Des essais tués net laissent des volumes, que « make up » refuserait sans leurs secrets.
+        env = pile.local / ".env"
+        env.write_text((pile.local / ".env.exemple").read_text() + "DOCKER_GID=0\n")
+        assert pile.effacer() == [], "des essais d’avant ont laissé ce qui ne s’efface pas"
+        env.unlink()
+        return pile
 
     return fabriquer
 
