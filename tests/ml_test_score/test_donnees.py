@@ -32,7 +32,7 @@ DE_PEU = 1e-3  # sous cette part de l’utilité de la plus forte, une variable 
 TEXTES_DE_TRAVAIL = {
     "campagnes": {"scenario", "auteur"},
     "chargements": {"source", "table_cible", "decision", "motifs"},
-    "journal": {"auteur", "action", "raison", "details"},
+    "journal": {"auteur", "action", "raison", "details", "empreinte"},
     "mesures": {"alertes"},
     "predictions": {"canal"},
     "quarantaine": {"table_cible", "motifs", "contenu"},
@@ -101,7 +101,7 @@ def _dire_l_utilite(pertes: pd.Series) -> str:
 @pytest.mark.parametrize(("faible", "dit"), [(0.0000999, True), (0.0001, False)])
 def test_un_point_tenu_de_peu_le_dit(faible, dit):
     pertes = pd.Series({"sched_min": 0.1, "wind_gust": faible})
-    assert ("tient de peu" in _dire_l_utilite(pertes)) is dit
+    assert ("serait perdu" in _dire_l_utilite(pertes)) is dit
 
 
 PRIX = 1e-4  # log-loss exigée pour chaque « lecture de la table des vols » que coûte une source

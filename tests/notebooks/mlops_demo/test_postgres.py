@@ -70,6 +70,7 @@ def test_un_compte_sans_nom_a_qui_tout_est_refuse_sait_quoi_donner(ailleurs, mon
     def refuser():
         raise OSError("espace d’utilisateurs refusé")
 
+    monkeypatch.setattr(postgres, "_verrou_utilisateur", None)  # la base des autres tests reste
     monkeypatch.setattr(postgres, "_a_un_nom", lambda numero: False)
     monkeypatch.setattr(postgres, "_sous_un_nom", refuser)
     with pytest.raises(ErreurUtilisateur, match=r"n’a pas de nom.*DATABASE_URL"):
@@ -88,6 +89,7 @@ def test_un_disque_qui_ne_garde_pas_les_droits_est_nomme(ailleurs, monkeypatch):
     def refuser(*arguments, **options):
         return subprocess.CompletedProcess(arguments, 1, "", "initdb: error: permissions")
 
+    monkeypatch.setattr(postgres, "_verrou_utilisateur", None)  # la base des autres tests reste
     monkeypatch.setattr(postgres.Path, "mkdir", ouvert)
     monkeypatch.setattr(postgres.subprocess, "run", refuser)
     with pytest.raises(ErreurUtilisateur, match=r"ne garde pas les droits.*MLOPS_TRAVAIL"):
