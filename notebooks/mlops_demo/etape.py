@@ -23,7 +23,9 @@ from mlops_demo.configuration import RACINE, ErreurUtilisateur
 from mlops_demo.resultats import VARIABLE
 
 NOTEBOOKS = RACINE / "notebooks"
-logging.getLogger("papermill").setLevel(logging.ERROR)
+# Une cellule en échec et un Ctrl-C se disent ici, en une phrase ; eux les diraient en anglais.
+for _bavard in ("papermill", "asyncio"):
+    logging.getLogger(_bavard).setLevel(logging.CRITICAL)
 
 
 def connus() -> list[str]:
