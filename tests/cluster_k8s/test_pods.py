@@ -56,7 +56,7 @@ def noeud(objets):
     for nom in ("demo", "mlflow"):
         images[f"mlops/{nom}:local"] = f"mlops-essai/{nom}:local"
         construire(f"mlops-essai/{nom}:local", f"local/images/{nom}/Dockerfile")
-    lance = Noeud("mlops-essai-k8s", objets(INSTALLATION), images)
+    lance = Noeud("mlops-noeud", objets(INSTALLATION), images)
     try:
         yield lance
     finally:

@@ -98,12 +98,30 @@ class Pile:
         """Lance « make down DATA=1 » ; rend ce qu’il a laissé, qui doit être vide."""
         fait = self.make("down", "DATA=1", limite_s=300)
         restes = [] if fait.returncode == 0 else [fait.stdout + fait.stderr]
-        nom = f"name=^{self.reglages['MLOPS_PROJET']}[-_]"
-        for objet, *options in (("ps", "--all"), ("volume", "ls"), ("network", "ls")):
-            restes += self.lancer(
-                "docker", objet, *options, "--quiet", "--filter", nom
-            ).stdout.split()
+        for _, trouves in self.objets():
+            restes += trouves
         return restes + [str(f) for f in self.local.glob("secrets/*")]
+
+    def objets(self):
+        """Les conteneurs, réseaux et volumes du projet : la commande qui les retire, leurs noms."""
+        nom = f"name=^{self.reglages['MLOPS_PROJET']}[-_]"
+        for liste, retrait in (
+            (("ps", "--all"), ("rm", "--force", "--volumes")),
+            (("network", "ls"), ("network", "rm")),
+            (("volume", "ls"), ("volume", "rm", "--force")),
+        ):
+            vus = self.lancer("docker", *liste, "--quiet", "--filter", nom)
+            yield retrait, vus.stdout.split()
+
+    def balayer(self):
+        """Retire ce que des essais tués net ont laissé, que « make down » le connaisse ou non."""
+        env = self.local / ".env"
+        env.write_text((self.local / ".env.exemple").read_text() + "DOCKER_GID=0\n")
+        self.effacer()
+        env.unlink()
+        for retrait, trouves in self.objets():
+            if trouves:
+                self.lancer("docker", *retrait, *trouves)
 
     def inspecter(self, *objets):
         """Ce que « docker inspect » dit de conteneurs ou d’images."""
@@ -456,11 +474,7 @@ def fabriquer_pile(tmp_path_factory):
     def fabriquer(projet, **reglages):
         depot = copier_le_depot(tmp_path_factory.mktemp("depot"))
         pile = Pile(depot, MLOPS_PROJET=projet, **reglages)
-        # Des essais tués net laissent des volumes, que « make up » refuserait sans leurs secrets.
-        env = pile.local / ".env"
-        env.write_text((pile.local / ".env.exemple").read_text() + "DOCKER_GID=0\n")
-        assert pile.effacer() == [], "des essais d’avant ont laissé ce qui ne s’efface pas"
-        env.unlink()
+        pile.balayer()  # « make up » refuserait des volumes dont les secrets ne sont plus là
         return pile
 
     return fabriquer
