@@ -9,6 +9,7 @@ from mlops_demo.evaluation import gain, mesurer, pertes
 from mlops_demo.textes import nombre
 
 JOURS_DE_JUGEMENT = 28  # quatre semaines entières ; sept jours tranchent sur du bruit
+VOLS_PAR_COMPAGNIE = 300  # étiquetés ; avec moins, le bruit seul ferait refuser
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Seuils:
       on ne promeut que ce qui dépasse le bruit ;
     - ``skill_min`` : faire mieux que d’annoncer à tous le taux observé ;
     - ``biais_en_plus_max`` : calibration, |biais| toléré au-delà de celui du champion ;
-    - ``perte_par_origine_max`` : aucun aéroport ne doit payer le progrès des autres.
+    - ``perte_par_origine_max`` : aucun aéroport ne doit payer le progrès des autres ;
+    - ``perte_par_compagnie_max`` : aucune compagnie non plus, dès qu’elle a assez de vols pour que
+      sa perte se mesure. Plus petite qu’un aéroport, elle varie davantage : le plafond est double.
     """
 
     gain_min: float = 0.002
@@ -28,6 +31,7 @@ class Seuils:
     skill_min: float = 0.0
     biais_en_plus_max: float = 0.02
     perte_par_origine_max: float = 0.01
+    perte_par_compagnie_max: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def juger(
     """Compare deux modèles sur des vols qu’aucun n’a vus.
 
     Args:
-        exemples: vols étiquetés (``late``, ``flight_date``, ``origin``).
+        exemples: vols étiquetés (``late``, ``flight_date``, ``origin``, ``carrier``).
         champion: probabilités du modèle en service (du modèle naïf s’il n’y en a pas).
         challenger: probabilités du prétendant.
         seuils: seuils à appliquer.
@@ -72,6 +76,9 @@ def juger(
     moyen, bas, haut = gain(observe, champion, challenger, exemples["flight_date"].to_numpy())
     ecart = pd.Series(pertes(observe, challenger) - pertes(observe, champion), exemples.index)
     pire = float(ecart.groupby(exemples["origin"]).mean().max())
+    compagnies = ecart.groupby(exemples["carrier"]).agg(["mean", "size"])
+    suivies = compagnies.loc[compagnies["size"] >= VOLS_PAR_COMPAGNIE, "mean"]
+    pire_compagnie = float(suivies.max()) if len(suivies) else 0.0
     biais_max = abs(m_champion["biais"]) + seuils.biais_en_plus_max
     lignes = [
         ("gain de log-loss", moyen, "≥", seuils.gain_min, moyen >= seuils.gain_min),
@@ -97,6 +104,13 @@ def juger(
             seuils.perte_par_origine_max,
             pire <= seuils.perte_par_origine_max,
         ),
+        (
+            "pire compagnie (perte en plus)",
+            pire_compagnie,
+            "≤",
+            seuils.perte_par_compagnie_max,
+            pire_compagnie <= seuils.perte_par_compagnie_max,
+        ),
     ]
     conditions = pd.DataFrame(
         lignes, columns=["condition", "mesure", "doit être", "seuil", "tenue"]
@@ -108,5 +122,6 @@ def juger(
         "champion": m_champion,
         "challenger": m_challenger,
         "pire_origine": pire,
+        "pire_compagnie": pire_compagnie,
     }
     return Verdict(bool(conditions["tenue"].all()), conditions, moyen, (bas, haut), details)

@@ -11,6 +11,11 @@ from mlops_demo.gate import Seuils, Verdict, juger
 RNG = np.random.default_rng(0)
 
 
+def rang_de_compagnie(n):
+    """Quatre grandes compagnies, et une cinquième qui n’a que 299 vols."""
+    return np.where(np.arange(n) < 299, 4, np.arange(n) % 4)
+
+
 @pytest.fixture
 def vols():
     """Quatre semaines de vols dont on connaît la vraie probabilité de retard."""
@@ -21,6 +26,7 @@ def vols():
             "late": (RNG.uniform(size=n) < proba).astype(float),
             "flight_date": pd.Timestamp("2013-06-03") + pd.to_timedelta(np.arange(n) % 28, "D"),
             "origin": np.array(["EWR", "JFK", "LGA"])[np.arange(n) % 3],
+            "carrier": np.array(["UA", "B6", "EV", "DL", "HA"])[rang_de_compagnie(n)],
             "vraie": proba,
         }
     )
@@ -89,6 +95,39 @@ def test_un_aeroport_sacrifie_fait_refuser_un_progres_d_ensemble(vols):
     assert "pire aéroport" in sacrifie.raison
 
 
+@pytest.mark.parametrize(("marge", "tenue"), [(1e-9, True), (0, True), (-1e-9, False)])
+def test_le_plafond_par_compagnie_des_deux_cotes(vols, marge, tenue):
+    nouveau = np.where(vols["carrier"] == "EV", 0.9, vols["vraie"])
+    nom = "pire compagnie (perte en plus)"
+    mesure = condition(juger(vols, vols["vraie"] * 0.1, nouveau), nom)["mesure"]
+    seuils = Seuils(perte_par_compagnie_max=mesure + marge)
+    verdict = juger(vols, vols["vraie"] * 0.1, nouveau, seuils)
+    assert condition(verdict, nom)["tenue"] == tenue
+
+
+def test_une_compagnie_sacrifiee_fait_refuser_un_progres_de_chaque_aeroport(vols):
+    ancien = np.where(vols["carrier"] == "EV", vols["vraie"], vols["vraie"] * 0.1)
+    verdict = juger(vols, ancien, np.where(vols["carrier"] == "EV", 0.6, vols["vraie"]))
+    manquees = verdict.conditions.loc[~verdict.conditions["tenue"], "condition"]
+    assert verdict.gain > 0, "le progrès d’ensemble est réel"
+    assert list(manquees) == ["pire compagnie (perte en plus)"]
+
+
+@pytest.mark.parametrize(("vols_en_plus", "suivie"), [(0, False), (1, True)])
+def test_une_compagnie_compte_a_partir_de_trois_cents_vols(vols, vols_en_plus, suivie):
+    vols.loc[299 : 299 + vols_en_plus - 1, "carrier"] = "HA"
+    sacrifiee = vols["carrier"] == "HA"
+    verdict = juger(vols, vols["vraie"] * 0.4, np.where(sacrifiee, 0.95, vols["vraie"]))
+    assert (verdict.details["pire_compagnie"] > 0.02) == suivie
+    assert verdict.promu != suivie
+
+
+def test_sans_compagnie_assez_grande_rien_n_est_perdu(vols):
+    peu = vols.head(200)
+    verdict = juger(peu, peu["vraie"] * 0.4, np.full(200, 0.95))
+    assert condition(verdict, "pire compagnie (perte en plus)")["mesure"] == 0
+
+
 @pytest.mark.parametrize("mauvaise", [np.nan, np.inf, -0.1, 1.1])
 def test_des_probabilites_impossibles_sont_refusees(vols, mauvaise):
     nouveau = vols["vraie"].to_numpy().copy()
@@ -98,7 +137,7 @@ def test_des_probabilites_impossibles_sont_refusees(vols, mauvaise):
 
 
 def test_les_seuils_sont_fixes_d_avance():
-    assert astuple(Seuils()) == (0.002, 0.0, 0.0, 0.02, 0.01), "les changer se décide, et se dit"
+    assert astuple(Seuils()) == (0.002, 0.0, 0.0, 0.02, 0.01, 0.02), "les changer se décide, et se dit"
 
 
 @pytest.mark.parametrize("facteur", [0.4, 1.5])
@@ -112,16 +151,28 @@ def test_chaque_mesure_est_celle_qu_un_autre_calcul_donne(vols, facteur):
         (pertes(observe, challenger) - pertes(observe, champion))[vols["origin"] == o].mean()
         for o in ("EWR", "JFK", "LGA")
     ]
+    par_compagnie = [
+        (pertes(observe, challenger) - pertes(observe, champion))[vols["carrier"] == c].mean()
+        for c in ("UA", "B6", "EV", "DL")
+    ]
     m_champion, m_challenger = mesurer(observe, champion), mesurer(observe, challenger)
     assert m_challenger["biais"] < 0, "un biais négatif, sinon la valeur absolue ne compte pas"
     assert verdict.conditions["mesure"].tolist() == pytest.approx(
-        [moyen, bas, m_challenger["brier_skill"], -m_challenger["biais"], max(par_aeroport)]
+        [
+            moyen,
+            bas,
+            m_challenger["brier_skill"],
+            -m_challenger["biais"],
+            max(par_aeroport),
+            max(par_compagnie),
+        ]
     )
     assert verdict.conditions["seuil"].tolist() == pytest.approx(
-        [0.002, 0, 0, abs(m_champion["biais"]) + 0.02, 0.01]
+        [0.002, 0, 0, abs(m_champion["biais"]) + 0.02, 0.01, 0.02]
     )
     assert (verdict.gain, verdict.intervalle) == (moyen, (bas, haut))
     assert verdict.details["pire_origine"] == pytest.approx(max(par_aeroport))
+    assert verdict.details["pire_compagnie"] == pytest.approx(max(par_compagnie))
     assert (verdict.details["champion"], verdict.details["challenger"]) == (
         m_champion,
         m_challenger,
@@ -151,6 +202,7 @@ def test_au_plafond_de_biais_exact(annonce):
             "late": [1.0, 0.0] * 60,
             "flight_date": pd.Timestamp("2013-06-03") + pd.to_timedelta(np.arange(120) % 28, "D"),
             "origin": ["EWR", "JFK", "LGA"] * 40,
+            "carrier": "UA",
         }
     )
     duel = (vols, np.full(120, 0.5), np.full(120, annonce))

@@ -327,6 +327,7 @@ def test_une_meilleure_auc_ne_rachete_pas_une_pire_calibration():
             "late": (aleas.uniform(size=8000) < vraie).astype(float),
             "flight_date": pd.Timestamp("2013-06-03") + pd.to_timedelta(np.arange(8000) % 28, "D"),
             "origin": np.array(["EWR", "JFK", "LGA"])[np.arange(8000) % 3],
+            "carrier": np.array(["UA", "B6"])[np.arange(8000) % 2],
         }
     )
     # Étant donné un champion qui classe mal et compte juste, et son contraire

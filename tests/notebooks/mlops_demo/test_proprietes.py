@@ -34,6 +34,7 @@ def duels(draw):
             "late": (aleas.uniform(size=n) < vraie).astype(float),
             "flight_date": pd.Timestamp("2013-06-03") + pd.to_timedelta(np.arange(n) % 28, "D"),
             "origin": np.array(["EWR", "JFK", "LGA"])[np.arange(n) % 3],
+            "carrier": np.array(["UA", "B6"])[np.arange(n) % 2],
         }
     )
     vols.loc[:1, "late"] = [0.0, 1.0]  # les deux issues, sinon rien ne se mesure
