@@ -48,10 +48,10 @@ def executer(
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def modele_en_service() -> str:
     """Dit « oui » si un modèle est en service : on n’en entraîne un premier que sinon."""
-    from mlops_demo import base, registre
+    from mlops_demo import base, journal
 
     base.preparer()
-    return "oui" if registre.version_de(registre.CHAMPION) else "non"
+    return "oui" if journal.champion() else "non"
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)

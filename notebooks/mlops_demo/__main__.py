@@ -64,12 +64,12 @@ def _executer(options: argparse.Namespace) -> int:
 
 
 def _fiche(options: argparse.Namespace) -> int:
-    from mlops_demo import base, fiche, registre
+    from mlops_demo import base, fiche, journal
 
     base.preparer()
     version = options.version
     if version is None:
-        version = registre.version_de(registre.CHAMPION)
+        version = journal.champion()
     if version is None:
         raise ErreurUtilisateur("aucun modèle n’est en service : donnez « --version ».")
     print(fiche.rediger(version))

@@ -500,8 +500,8 @@ def mettre_en_service(
     Un retour ou une reprise ne remet qu’une version que le journal a déjà acceptée, et dont les
     fichiers n’ont pas changé.
 
-    Un verrou range les changements l’un derrière l’autre : si le champion n’est plus celui que
-    l’on croyait remplacer, le changement est refusé.
+    Un verrou range les changements l’un derrière l’autre : si le champion que dit le journal n’est
+    plus celui que l’on croyait remplacer, le changement est refusé.
 
     Args:
         action: une de celles de ``journal.CHANGEMENTS``.
@@ -523,7 +523,7 @@ def mettre_en_service(
                 sa.text("SELECT pg_advisory_xact_lock(hashtext(:cle))"),
                 {"cle": f"champion:{nom_du_modele()}"},
             )
-            actuel = version_de(CHAMPION)
+            actuel = journal.champion()
             if actuel != attendu:
                 raise ErreurUtilisateur(
                     f"le champion est la version {actuel}, et non {attendu} : quelqu’un l’a changé "
@@ -578,7 +578,7 @@ def refuser(version: int, date_simulee: str, raison: str, details: dict) -> None
     """Inscrit au journal le refus d’un challenger ; le champion reste en service."""
     with base.transaction() as connexion:
         journal.inscrire(
-            connexion, "refus", version, version_de(CHAMPION), date_simulee, raison, details
+            connexion, "refus", version, journal.champion(), date_simulee, raison, details
         )
 
 
@@ -605,7 +605,6 @@ def retour_arriere(raison: str, date_simulee: str) -> tuple[int, int, float]:
     Raises:
         ErreurUtilisateur: pas de champion, rien avant lui, ou une version qui ne se charge plus.
     """
-    accorder()  # l’alias a pu être déplacé à la main
     actuel = journal.champion()
     cible = journal.precedente(actuel) if actuel else None
     if cible is None:

@@ -98,11 +98,9 @@ def assurer_champion() -> None:
 
     Une promotion forcée, reste d’une exécution interrompue, est d’abord annulée.
     """
-    premier = premier_champion()
-    actuel = registre.version_de(registre.CHAMPION)
-    if actuel is None:
-        registre.mettre_en_service("reprise", premier, MISE_EN_SERVICE, "alias retrouvé")
-    elif journal.forcee(actuel):
+    premier_champion()
+    actuel = journal.champion()
+    if journal.forcee(actuel):
         registre.retour_arriere("promotion forcée d’une exécution interrompue", FIN)
         assurer_champion()
 
@@ -117,7 +115,7 @@ def repartir(date: str) -> int:
         La version en service.
     """
     version = premier_champion()
-    actuel = registre.version_de(registre.CHAMPION)
+    actuel = journal.champion()
     histoire = livraison.derniere_histoire(journal.tout(), MISE_EN_SERVICE)
     if actuel != version or len(histoire) > 1:
         registre.mettre_en_service(
@@ -165,7 +163,7 @@ def inscrire_et_promouvoir(
             version,
             date,
             verdict.raison,
-            attendu=registre.version_de(registre.CHAMPION),
+            attendu=journal.champion(),
             details=verdict.details | {"canari": asdict(essai)},
             empreinte=essai.empreinte,
         )
@@ -326,7 +324,7 @@ def rejouer(
             if bilan.decision == "réentraîner":
                 essais.append(mois)
                 bilan.verdict, inscrite = reentrainer(annee, mois, servi.pipeline)
-                promue = registre.version_de(registre.CHAMPION) == inscrite
+                promue = journal.champion() == inscrite
                 bilan.decision = "promu" if promue else "refusé"
                 if promue:
                     bilan.promue = inscrite

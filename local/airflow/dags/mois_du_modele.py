@@ -36,10 +36,10 @@ def executer(notebook: str, mois: str, parametres: dict) -> dict:
 @task.branch_external_python(python=PYTHON, expect_airflow=False)
 def faut_il_entrainer() -> str:
     """N’entraîne un premier modèle que si aucun n’est en service."""
-    from mlops_demo import base, registre
+    from mlops_demo import base, journal
 
     base.preparer()
-    return "noter" if registre.version_de(registre.CHAMPION) else "entrainer"
+    return "noter" if journal.champion() else "entrainer"
 
 
 @task.branch

@@ -3,7 +3,7 @@
 import sys
 
 import papermill
-from mlops_demo import registre
+from mlops_demo import journal
 from mlops_demo.configuration import ErreurUtilisateur, dossier_travail, poser_reglages
 from mlops_demo.session import session
 
@@ -13,7 +13,7 @@ def principal() -> int:
     poser_reglages()
     try:
         with session():
-            version = registre.version_de(registre.CHAMPION)
+            version = journal.champion()
             if version is not None:
                 print(f"La version {version} est déjà en service.")
                 return 0
@@ -24,7 +24,7 @@ def principal() -> int:
                     progress_bar=False,
                 )
                 print(f"{notebook} : fait.", flush=True)
-            print(f"Version {registre.version_de(registre.CHAMPION)} en service.")
+            print(f"Version {journal.champion()} en service.")
             return 0
     except ErreurUtilisateur as erreur:
         print(f"Erreur : {erreur}", file=sys.stderr)

@@ -137,7 +137,9 @@ def test_des_probabilites_impossibles_sont_refusees(vols, mauvaise):
 
 
 def test_les_seuils_sont_fixes_d_avance():
-    assert astuple(Seuils()) == (0.002, 0.0, 0.0, 0.02, 0.01, 0.02), "les changer se décide, et se dit"
+    assert astuple(Seuils()) == (0.002, 0.0, 0.0, 0.02, 0.01, 0.02), (
+        "les changer se décide, et se dit"
+    )
 
 
 @pytest.mark.parametrize("facteur", [0.4, 1.5])

@@ -147,11 +147,8 @@ class Histoire(RuleBasedStateMachine):
     @precondition(lambda self: self.pile)
     @rule(version=versions)
     def deplacer_l_alias_a_la_main(self, version):
-        nom, avant = registre.nom_du_modele(), self.en_service
+        nom = registre.nom_du_modele()
         registre.client().set_registered_model_alias(nom, registre.CHAMPION, str(version))
-        if version != avant:
-            with pytest.raises(ErreurUtilisateur, match="quelqu’un l’a changé entre-temps"):
-                self.mettre_en_service("promotion", version, JOUR, "à la main", avant)
         registre.accorder()
 
     @precondition(lambda self: self.pile)

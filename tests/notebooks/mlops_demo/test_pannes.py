@@ -250,14 +250,25 @@ def test_une_panne_de_mlflow_pendant_une_promotion_se_repare_d_apres_le_journal(
     assert en_service() == (1, 1)
 
 
-def test_un_alias_deplace_a_la_main_fait_refuser_une_promotion(ailleurs):
+@pytest.mark.parametrize("vole", [2, None])
+def test_un_alias_vole_n_arrete_pas_une_promotion(ailleurs, vole):
+    nom = registre.nom_du_modele()
+    if vole:
+        registre.client().set_registered_model_alias(nom, "champion", str(vole))
+    else:
+        registre.client().delete_registered_model_alias(nom, "champion")
+    registre.mettre_en_service("promotion", 2, "2013-05-01", "le journal dit 1", attendu=1)
+    assert en_service() == (2, 2)
+
+
+def test_ce_que_dit_l_alias_ne_fait_pas_une_promotion(ailleurs):
     avant = journal.tout()
     registre.client().set_registered_model_alias(registre.nom_du_modele(), "champion", "2")
-    with pytest.raises(ErreurUtilisateur, match="quelqu’un l’a changé entre-temps"):
-        registre.mettre_en_service("promotion", 2, "2013-05-01", "course", attendu=1)
+    with pytest.raises(ErreurUtilisateur, match="le champion est la version 1, et non 2"):
+        registre.mettre_en_service("promotion", 1, "2013-05-01", "course", attendu=2)
+    pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
     registre.accorder()
     assert en_service() == (1, 1)
-    pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
 
 
 def test_une_horloge_qui_recule_ne_change_ni_le_champion_ni_le_retour(ailleurs):
