@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from mlops_demo.graphiques import BLEU, GRIS, MOIS, ORANGE, ROUGE, VERT, Virgule, police
 from mlops_demo.textes import nombre
 
-from publication.reference import charger
+from publication.reference import charger, valeur
 
 ENCRE = "#14263a"
 # La place d’un dessin sur une diapositive, en pouces : 1216 × 560 pixels, à 100 par pouce.
@@ -327,11 +327,10 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
             weight="bold",
             color=couleur,
         )
-    r46 = r["46_retour_arriere"]
     fin = len(decisions) - 0.1
     repere.scatter([fin], [0], s=520, color=ROUGE, marker="X", zorder=3)
     repere.annotate(
-        f"forcée, puis\nretirée en {nombre(r46['duree_visible_s'], 1)} s",
+        f"forcée, puis\nretirée en\n{valeur('retour')}",
         (fin, 0),
         xytext=(0, 40),
         textcoords="offset points",
@@ -371,7 +370,7 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
     return (
         f"Frise d’avril à décembre : promotions en {' et '.join(promus)}, refus en "
         f"{' et '.join(refus)}, puis une promotion forcée en décembre, retirée en "
-        f"{nombre(r46['duree_visible_s'], 1)} seconde."
+        "{{ retour }}."
     )
 
 

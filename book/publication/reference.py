@@ -7,6 +7,7 @@ nombre exact doit être le même, une mesure (``mesure: true``) du même ordre.
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -39,6 +40,8 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "points": lambda v: nombre(abs(100 * v), 0),
     "secondes": lambda v: f"{nombre(v, 0)}\u00a0s",
     "secondes1": lambda v: f"{nombre(v, 1)}\u00a0s",
+    # Le service regarde deux fois par seconde : sous deux secondes, une durée tient du hasard.
+    "moins_de": lambda v: f"moins de {nombre(max(2, math.ceil(v)), 0)}\u00a0s",
     "millisecondes": lambda v: f"{nombre(v, 0)}\u00a0ms",
     "compte": lambda v: str(len(v)),
 }

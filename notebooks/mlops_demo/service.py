@@ -335,14 +335,39 @@ def attendre_version(serveur: processus.Serveur, version: int, limite_s: float =
     Raises:
         ErreurUtilisateur: s’il ne la sert pas dans le délai.
     """
+    attendu = f"ne sert pas la version {version}"
+    _attendre(serveur, "/version", lambda vu: vu["version"] == version, attendu, limite_s)
+    return version
+
+
+def attendre_contestation(serveur: processus.Serveur, limite_s: float = 10) -> str:
+    """Attend que le service dise, à ``/ready``, que l’alias contredit le journal.
+
+    Returns:
+        Ce qu’il en dit.
+
+    Raises:
+        ErreurUtilisateur: s’il n’a rien vu dans le délai.
+    """
+    attendu = "ne conteste pas l’alias"
+    vu = _attendre(serveur, "/ready", lambda vu: not vu["alias_conforme"], attendu, limite_s)
+    return vu["confiance"]
+
+
+def _attendre(
+    serveur: processus.Serveur,
+    chemin: str,
+    tenu: Callable[[dict], bool],
+    manque: str,
+    limite_s: float,
+) -> dict:
     limite = time.monotonic() + limite_s
     while time.monotonic() < limite:
-        if appeler(serveur, "/version")["version"] == version:
-            return version
+        if tenu(vu := appeler(serveur, chemin)):
+            return vu
         time.sleep(0.02)
     raise ErreurUtilisateur(
-        f"le service ne sert pas la version {version} au bout de {limite_s:.0f} s : "
-        f"lisez « {serveur.journal} »."
+        f"le service {manque} au bout de {limite_s:.0f} s : lisez « {serveur.journal} »."
     )
 
 

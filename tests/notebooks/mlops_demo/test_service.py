@@ -336,7 +336,7 @@ def test_un_reglage_faux_arrete_le_service_en_une_phrase(demo, monkeypatch, vari
         service.application()
 
 
-def test_le_service_suit_le_champion_sans_redemarrer(serveur, premier, annee):
+def test_le_service_suit_le_champion_sans_redemarrer(serveur, premier, annee, attendre):
     hiver = annee[annee["flight_date"] < "2013-02-01"]
     modele = entrainement.apprendre(entrainement.lineaire(), hiver)
     run_id = registre.enregistrer_essai("suivi", modele, etiquetes(hiver), {})
@@ -345,6 +345,18 @@ def test_le_service_suit_le_champion_sans_redemarrer(serveur, premier, annee):
     assert service.attendre_version(serveur, version) == version
     registre.retour_arriere("suivi", "2013-05-02")
     assert service.attendre_version(serveur, premier) == premier
+    # Quand on rend l’alias, à la main, à la version retirée
+    registre.client().set_registered_model_alias(
+        registre.nom_du_modele(), registre.CHAMPION, str(version)
+    )
+    # Alors le service garde la sienne et le dit, jusqu’à ce que l’alias revienne
+    dit = service.attendre_contestation(serveur)
+    assert f"désigne la version {version}, le journal la version {premier}" in dit
+    assert service.appeler(serveur, "/version")["version"] == premier
+    registre.accorder()
+    attendre(lambda: service.appeler(serveur, "/ready")["alias_conforme"], "l’accord de l’alias")
+    with pytest.raises(ErreurUtilisateur, match="ne conteste pas l’alias"):
+        service.attendre_contestation(serveur, limite_s=0.1)
 
 
 # --- Sans base ni registre -------------------------------------------------------------------
