@@ -28,6 +28,11 @@ ENTRE = (0.3, 3.0)
 # Ce que l’exécution mesure de chaque notebook, à côté de son résultat, en secondes.
 MESURES = {"durees", "processeur"}
 
+
+def _plafond(duree_s: float) -> int:
+    return max(2, math.ceil(duree_s))
+
+
 FORMATS: dict[str, Callable[[Any], str]] = {
     "texte": str,
     "entier": lambda v: nombre(v, 0),
@@ -41,7 +46,8 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "secondes": lambda v: f"{nombre(v, 0)}\u00a0s",
     "secondes1": lambda v: f"{nombre(v, 1)}\u00a0s",
     # Le service regarde deux fois par seconde : sous deux secondes, une durée tient du hasard.
-    "moins_de": lambda v: f"moins de {nombre(max(2, math.ceil(v)), 0)}\u00a0s",
+    "moins_de": lambda v: f"moins de {_plafond(v)}\u00a0s",
+    "inferieur": lambda v: f"<\u00a0{_plafond(v)}\u00a0s",
     "millisecondes": lambda v: f"{nombre(v, 0)}\u00a0ms",
     "compte": lambda v: str(len(v)),
 }

@@ -41,6 +41,7 @@ def nommer(monkeypatch):
         ("47/duree", "secondes1", "1,2\u00a0s"),
         ("47/duree", "millisecondes", "1\u00a0ms"),
         ("47/duree", "moins_de", "moins de 2\u00a0s"),
+        ("47/duree", "inferieur", "<\u00a02\u00a0s"),
         ("processeur/41", "moins_de", "moins de 5\u00a0s"),
         ("47/promues", "compte", "2"),
         ("47/promues/1", "entier", "9"),
