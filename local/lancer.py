@@ -55,6 +55,8 @@ GARDE = {
     "cle_evidently": "evidently",
     "mot_de_passe_grafana": "grafana",
 }
+# MLflow les reprend à chaque démarrage : en manquer n’enferme rien.
+REPRIS = {"mot_de_passe_mlflow_admin", "mot_de_passe_mlflow_production"}
 
 
 BOUCLE_LOCALE = ("127.0.0.1", "localhost", "::1")
@@ -497,11 +499,13 @@ def _ecrire_secrets(projet: str) -> None:
     dossier.chmod(0o700)
     absents = [nom for nom in noms_des_secrets() if not (dossier / nom).exists()]
     # Un secret tout neuf n’ouvrirait plus ce qui existe déjà ; un outil jamais lancé n’attend rien.
-    volumes = {nom: f"{projet}_{GARDE.get(nom, 'postgres')}" for nom in absents}
+    volumes = {
+        nom: f"{projet}_{GARDE.get(nom, 'postgres')}" for nom in absents if nom not in REPRIS
+    }
     existent = {
         v for v in volumes.values() if lancer("docker", "volume", "inspect", v).returncode == 0
     }
-    if perdus := [nom for nom in absents if volumes[nom] in existent]:
+    if perdus := [nom for nom, volume in volumes.items() if volume in existent]:
         raise Probleme(
             f"Il manque dans local/secrets : {', '.join(perdus)}, alors que des données les "
             f"attendent ({', '.join(sorted(existent))}). Remettez-les depuis votre sauvegarde, ou "

@@ -4,6 +4,7 @@ Les textes de ``book/captures/captures.yaml`` sont écrits à la main ; la comma
 la version. Grafana et Kubeflow n’ont pas d’écran : aucune image d’eux n’est à notre portée.
 """
 
+import base64
 import contextlib
 import io
 import json
@@ -159,6 +160,12 @@ class Pile:
             raise ErreurPublication(f"local/secrets/{nom} manque : lancez « make up » d’abord.")
         return fichier.read_text(encoding="utf-8").strip()
 
+    def compte(self, cle: str) -> tuple[str, str] | None:
+        """Le nom et le mot de passe qu’un outil demande au navigateur lui-même."""
+        if cle != "mlflow":
+            return None
+        return "production", self.secret("mot_de_passe_mlflow_production")
+
     def demander(
         self,
         cle: str,
@@ -174,6 +181,10 @@ class Pile:
         """
         entetes = {"Content-Type": "application/json"}
         entetes |= {"Authorization": f"Bearer {jeton}"} if jeton else {}
+        if compte := self.compte(cle):
+            entetes["Authorization"] = (
+                f"Basic {base64.b64encode(':'.join(compte).encode()).decode()}"
+            )
         envoye = json.dumps(corps).encode() if corps is not None else None
         demande = urllib.request.Request(self.adresse(cle, chemin), envoye, entetes, method=methode)
         try:
@@ -505,7 +516,9 @@ def _prendre(chromium: "Browser", pile: Pile, nom: str, prise: Prise) -> bytes:
     """
     from playwright.sync_api import Error
 
+    compte = pile.compte(prise.outil)
     contexte = chromium.new_context(
+        http_credentials=compte and dict(zip(("username", "password"), compte, strict=True)),
         viewport={"width": prise.largeur, "height": prise.largeur * 9 // 16},
         device_scale_factor=LARGEUR / prise.largeur,
         locale="fr-FR",

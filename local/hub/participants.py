@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import cartes
+import comptes_mlflow
 import psycopg
 from dockerspawner import DockerSpawner
 from psycopg import sql
@@ -69,9 +70,11 @@ class ServeurDeParticipant(DockerSpawner):
     async def create_object(self) -> dict:
         """Crée le conteneur, son rôle et son schéma, puis y dépose ses secrets."""
         secret = cartes.mot_de_passe_de_base(CLE, self.user.name)
+        carte = cartes.mot_de_passe(CLE, self.user.name)
         await asyncio.to_thread(preparer_base, self.user.name, secret)
+        await asyncio.to_thread(comptes_mlflow.preparer, self.user.name, carte)
         conteneur = await super().create_object()
-        fichiers = {"base": secret, "jeton": self.api_token}
+        fichiers = {"base": secret, "jeton": self.api_token, "mlflow": carte}
         await self.docker("put_archive", conteneur["Id"], MAISON, archive(fichiers))
         return conteneur
 
@@ -100,6 +103,8 @@ def reglages(projet: str) -> dict:
             "DATABASE_URL": lambda serveur: f"postgresql://{serveur.user.name}@postgres:5432/demo",
             "DATABASE_PASSWORD_FILE": f"{CACHETTE}/base",
             "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+            "MLFLOW_TRACKING_USERNAME": lambda serveur: serveur.user.name,
+            "MLFLOW_TRACKING_PASSWORD_FICHIER": f"{CACHETTE}/mlflow",
             "MLOPS_TRAVAIL": f"{MAISON}/travail",
         },
         "extra_create_kwargs": {

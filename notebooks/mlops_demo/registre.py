@@ -38,6 +38,8 @@ from mlops_demo.configuration import (
 from mlops_demo.features import FEATURES
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+# Un serveur à comptes ne dit pas si ce qui n’est pas à vous existe.
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED")
 REPONSE_S = 10  # au-delà, un serveur MLflow est dit injoignable
 DEPENDANCES = [f"{p}=={version_du_paquet(p)}" for p in ("scikit-learn", "pandas", "numpy")]
 
@@ -59,6 +61,7 @@ class ModeleServi:
 def _client_pour(adresse: str) -> mlflow.MlflowClient:
     if serveur_mlflow():
         _exiger_le_serveur(adresse)
+        _exiger_le_compte(adresse)
     else:
         base.preparer()  # un notebook lancé hors d’une séance peut être le premier à s’en servir
     return mlflow.MlflowClient(adresse)
@@ -75,6 +78,20 @@ def _exiger_le_serveur(adresse: str) -> None:
             f"le serveur MLflow {adresse} ne répond pas ({erreur}) : rien n’a changé au registre. "
             "Lancez-le, corrigez MLFLOW_TRACKING_URI, ou retirez cette variable pour que MLflow "
             "écrive dans la base."
+        ) from erreur
+
+
+def _exiger_le_compte(adresse: str) -> None:
+    """Vérifie que le serveur MLflow accepte le compte donné, s’il en demande un."""
+    try:
+        mlflow.MlflowClient(adresse).search_experiments(max_results=1)
+    except MlflowException as erreur:
+        if erreur.error_code != "UNAUTHENTICATED":
+            raise
+        raise ErreurUtilisateur(
+            f"le serveur MLflow {adresse} refuse ce compte : rien n’a changé au registre. Donnez "
+            "le nom et le mot de passe de votre carte par MLFLOW_TRACKING_USERNAME et "
+            "MLFLOW_TRACKING_PASSWORD."
         ) from erreur
 
 
@@ -123,7 +140,8 @@ def experience() -> str:
     # Un serveur range lui-même les fichiers des modèles.
     artefacts = None if serveur_mlflow() else (dossier_travail() / "artefacts").as_uri()
     nom = f"retard-vol/{utilisateur()}"
-    connue = client().get_experiment_by_name(nom)
+    with _nom_libre(nom):
+        connue = client().get_experiment_by_name(nom)
     if connue is not None and artefacts and connue.artifact_location != artefacts:
         # La même personne, depuis un autre dossier : ses fichiers ne se mélangent pas.
         nom += "-" + hashlib.sha256(artefacts.encode()).hexdigest()[:6]
@@ -131,6 +149,20 @@ def experience() -> str:
     if connue is not None:
         return connue.experiment_id
     return client().create_experiment(nom, artifact_location=artefacts)
+
+
+@contextmanager
+def _nom_libre(nom: str) -> Iterator[None]:
+    """Dit qu’un nom est déjà à un autre compte du serveur, plutôt qu’un refus sans raison."""
+    try:
+        yield
+    except MlflowException as erreur:
+        if erreur.error_code not in ("PERMISSION_DENIED", "RESOURCE_ALREADY_EXISTS"):
+            raise
+        raise ErreurUtilisateur(
+            f"« {nom} » est déjà, dans MLflow, à un autre compte que le vôtre : demandez à qui "
+            "l’administre de l’effacer, ou changez MLOPS_UTILISATEUR."
+        ) from erreur
 
 
 def enregistrer_essai(
@@ -213,7 +245,8 @@ def inscrire_challenger(run_id: str) -> int:
     """
     nom = nom_du_modele()
     if not client().search_registered_models(f"name = '{nom}'"):
-        client().create_registered_model(nom)
+        with _nom_libre(nom):
+            client().create_registered_model(nom)
     (modele,) = client().search_logged_models(
         experiment_ids=[client().get_run(run_id).info.experiment_id],
         filter_string=f"source_run_id = '{run_id}'",
@@ -230,7 +263,7 @@ def version_de(alias: str) -> int | None:
     try:
         return int(client().get_model_version_by_alias(nom_du_modele(), alias).version)
     except MlflowException as erreur:
-        if erreur.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if erreur.error_code in (*ABSENT, "INVALID_PARAMETER_VALUE"):
             return None
         raise
 
@@ -347,7 +380,7 @@ def essai_de(version: int) -> dict:
         fiche = client().get_model_version(nom_du_modele(), str(version))
         essai = client().get_run(fiche.run_id)
     except MlflowException as erreur:
-        if erreur.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if erreur.error_code not in ABSENT:
             raise
         raise ErreurUtilisateur(
             f"la version {version} n’est plus au registre, ou son essai ({erreur}) : le journal "

@@ -216,6 +216,12 @@ class Pile:
             textes[f"histoire de {image}"] = histoire.stdout
         return textes
 
+    def compte_mlflow(self, nom):
+        """Le nom et le mot de passe MLflow d’une carte, de l’administrateur ou de production."""
+        if nom in ("admin", "production"):
+            return nom, self.secret(f"mot_de_passe_mlflow_{nom}")
+        return nom, cartes.mot_de_passe(self.secret("cle_cartes"), nom)
+
     def adresse(self, service):
         """L’adresse HTTP d’un service sur cette machine."""
         return f"http://127.0.0.1:{self.reglages[f'PORT_{service.upper()}']}"

@@ -103,6 +103,7 @@ def test_avril_reentraine_et_mai_garde_le_modele(pile, joues):
     fiche = requests.get(
         f"{pile.adresse('mlflow')}/api/2.0/mlflow/registered-models/alias",
         {"name": "retard-vol-production", "alias": "champion"},
+        auth=pile.compte_mlflow("production"),
         timeout=30,
     ).json()
     assert int(fiche["model_version"]["version"]) == seconde

@@ -25,9 +25,9 @@ with session():
 
 
 def mlflow(pile, chemin, **parametres):
-    """Une réponse de l’API de MLflow."""
+    """Ce que l’API de MLflow répond à invite01."""
     adresse = f"{pile.adresse('mlflow')}/api/2.0/mlflow/{chemin}"
-    return requests.get(adresse, params=parametres, timeout=30)
+    return requests.get(adresse, params=parametres, auth=pile.compte_mlflow("invite01"), timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +291,7 @@ def test_postgres_tue_net_ne_perd_rien_de_ce_qu_il_a_confirme(pile, attendre):
 def test_mlflow_tue_net_revient_avec_tout(pile, demonstration, attendre):
     avant = mlflow(pile, "registered-models/get", name="retard-vol-invite01").json()
     pile.tuer("mlflow")
-    attendre(lambda: mlflow(pile, "experiments/get", experiment_id="0").ok, "le retour de MLflow")
+    attendre(lambda: mlflow(pile, "registered-models/search").ok, "le retour de MLflow")
     assert mlflow(pile, "registered-models/get", name="retard-vol-invite01").json() == avant
 
 

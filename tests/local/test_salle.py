@@ -172,6 +172,7 @@ def test_chacun_trouve_chez_soi_les_memes_lignes(pile, jouees):
         modele = requests.get(
             f"{pile.adresse('mlflow')}/api/2.0/mlflow/registered-models/alias",
             {"name": f"retard-vol-{nom}", "alias": "champion"},
+            auth=pile.compte_mlflow(nom),
             timeout=30,
         )
         assert modele.ok, f"{nom} : {modele.text}"
