@@ -18,7 +18,17 @@ from kfp import compiler, dsl, kubernetes
 ICI = Path(__file__).parent
 IMAGE = os.environ.get("DEMO_IMAGE", "mlops/demo:local")
 PERIODE = {"debut": "{premier_jour}", "fin": "{mois_suivant}", "scenario": "production {mois}"}
-REGLAGES = ("DATABASE_URL", "PGSSLMODE", "MLFLOW_TRACKING_URI", "MLOPS_UTILISATEUR")
+REGLAGES = (
+    "DATABASE_URL",
+    "PGSSLMODE",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLOPS_UTILISATEUR",
+)
+SECRETS = {
+    "mot_de_passe_production": "PGPASSWORD",
+    "mot_de_passe_mlflow_production": "MLFLOW_TRACKING_PASSWORD",
+}
 EN_PARALLELE = 2
 
 
@@ -84,10 +94,10 @@ def sur_le_cluster(tache: dsl.PipelineTask, nom: str, memoire: str = "2Gi") -> d
     tache.set_retry(2, backoff_duration="20s", backoff_factor=2)
     tache.set_cpu_request("250m").set_cpu_limit("1")
     tache.set_memory_request("512Mi").set_memory_limit(memoire)
-    # L’adresse de la base vient d’un ConfigMap, son mot de passe d’un Secret : ni l’un ni l’autre
-    # n’est dans le YAML, et les exécuteurs locaux les ignorent.
+    # Les adresses viennent d’un ConfigMap, les mots de passe d’un Secret : ils ne sont pas dans le
+    # YAML, et les exécuteurs locaux les ignorent.
     kubernetes.use_config_map_as_env(tache, "demo", {nom: nom for nom in REGLAGES})
-    kubernetes.use_secret_as_env(tache, "demo", {"mot_de_passe_production": "PGPASSWORD"})
+    kubernetes.use_secret_as_env(tache, "demo", SECRETS)
     for acces in ("acces-postgres", "acces-mlflow"):  # ce que les NetworkPolicies laissent passer
         kubernetes.add_pod_label(tache, acces, "oui")
     kubernetes.set_security_context(tache, 10001, 10001, True)

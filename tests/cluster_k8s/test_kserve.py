@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mlops_demo import processus, service, simulation
-from mlops_demo.features import CATEGORIES, FEATURES, exemples
+from mlops_demo import base, entrainement, processus, registre, service, simulation
+from mlops_demo.features import CATEGORIES, FEATURES, etiquetes, exemples
 from programmes import construire, environnement, programme
 
 RACINE = Path(__file__).resolve().parents[2]
@@ -62,14 +62,29 @@ def dans_l_image(env):
     return [*commande, *(option for nom in env for option in ("--env", nom)), NOM]
 
 
+def variables(champion):
+    """Celles du ServingRuntime, l’adresse du registre et de la base étant celles d’ici."""
+    donnees = {v["name"]: v["value"] for v in conteneur_du_moteur()["env"] if "value" in v}
+    del donnees["MLFLOW_TRACKING_USERNAME"]  # le registre d’ici est à qui l’a lancé
+    return donnees | {"MLFLOW_TRACKING_URI": champion[0], "DATABASE_URL": base.url()}
+
+
+def dans_l_environnement(executables, dossier):
+    """Ce que l’image dit d’elle-même, quand servir.py se lance sans elle."""
+    return {
+        "PATH": f"{executables}:/usr/bin:/bin",
+        "HOME": str(dossier),
+        "DOSSIER": str(dossier / "modeles"),
+        "PYTHONPATH": str(RACINE / "notebooks"),
+    }
+
+
 @pytest.fixture(scope="module", params=FACONS)
 def mlserver(request, champion, tmp_path_factory):
     """MLServer, lancé par servir.py avec les variables du ServingRuntime."""
     dossier = tmp_path_factory.mktemp("modeles")
-    env = {variable["name"]: variable["value"] for variable in conteneur_du_moteur()["env"]}
     port = processus.port_libre()
-    env |= {
-        "MLFLOW_TRACKING_URI": champion[0],
+    env = variables(champion) | {
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_GRPC_PORT": str(processus.port_libre()),
         "MLSERVER_METRICS_PORT": str(processus.port_libre()),
@@ -80,12 +95,7 @@ def mlserver(request, champion, tmp_path_factory):
     else:
         executables = request.getfixturevalue("environnement_mlserver")
         commande = [executables / "python", IMAGE / "servir.py"]
-        env |= {
-            "PATH": f"{executables}:/usr/bin:/bin",
-            "HOME": str(dossier),
-            "OMP_NUM_THREADS": "1",
-        }
-        env["DOSSIER"] = str(dossier / "modeles")
+        env |= dans_l_environnement(executables, dossier) | {"OMP_NUM_THREADS": "1"}
     adresse = f"http://127.0.0.1:{port}/v2"
     pret = f"{adresse}/models/retard-vol/ready"
     with programme(commande, dossier / "mlserver.journal", env, pret):
@@ -142,25 +152,69 @@ def test_un_vol_sans_une_colonne_n_est_pas_juge(mlserver, vols):
         lire(f"{mlserver}/models/retard-vol/infer", demande)
 
 
+@pytest.fixture
+def servir(champion, environnement_mlserver, tmp_path):
+    """Lance servir.py jusqu’à son erreur, qu’il rend."""
+
+    def lancer(**env):
+        fait = subprocess.run(
+            [environnement_mlserver / "python", IMAGE / "servir.py"],
+            env=variables(champion) | dans_l_environnement(environnement_mlserver, tmp_path) | env,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        assert fait.returncode == 1, fait.stdout
+        assert "Traceback" not in fait.stderr
+        return fait.stderr.strip().splitlines()[-1]
+
+    return lancer
+
+
+def recrire_le_journal(empreinte):
+    """Change l’empreinte acceptée, ce que la base refuse d’ordinaire."""
+    with base.transaction() as connexion:
+        connexion.exec_driver_sql("ALTER TABLE journal DISABLE TRIGGER USER")
+        connexion.exec_driver_sql(f"UPDATE journal SET empreinte = {empreinte}")
+        connexion.exec_driver_sql("ALTER TABLE journal ENABLE TRIGGER USER")
+
+
 @pytest.mark.k8s
-def test_un_modele_absent_du_registre_se_dit(champion, environnement_mlserver, tmp_path):
-    fait = subprocess.run(
-        [environnement_mlserver / "python", IMAGE / "servir.py"],
-        env={
-            "PATH": f"{environnement_mlserver}:/usr/bin:/bin",
-            "HOME": str(tmp_path),
-            "DOSSIER": str(tmp_path / "modeles"),
-            "MLFLOW_TRACKING_URI": champion[0],
-            "MODELE": "inconnu",
-        },
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert fait.returncode == 1
-    assert fait.stderr.strip().splitlines()[-1].startswith("Erreur : le modèle « inconnu »")
-    assert "Traceback" not in fait.stderr
+def test_sans_journal_rien_n_est_servi(servir):
+    assert servir(MLOPS_UTILISATEUR="inconnu").startswith("Erreur : ")
+
+
+@pytest.mark.k8s
+def test_l_alias_vole_n_y_change_rien_et_des_fichiers_changes_ne_sont_pas_servis(
+    champion, environnement_mlserver, servir, tmp_path
+):
+    # Étant donné une version que le journal n’a pas acceptée, à laquelle on a rendu l’alias
+    hiver = exemples("2013-01-01", "2013-01-08")
+    modele = entrainement.apprendre(entrainement.naif(), hiver)
+    essai = registre.enregistrer_essai("volée", modele, etiquetes(hiver), {})
+    volee, nom = registre.inscrire_challenger(essai), registre.nom_du_modele()
+    registre.client().set_registered_model_alias(nom, registre.CHAMPION, str(volee))
+    try:
+        # Alors c’est celle du journal que l’image télécharge
+        code = f"import servir, pathlib; print(servir.telecharger(pathlib.Path({str(tmp_path)!r})))"
+        env = variables(champion) | dans_l_environnement(environnement_mlserver, tmp_path)
+        env["PYTHONPATH"] += f":{IMAGE}"
+        fait = subprocess.run(
+            [environnement_mlserver / "python", "-c", code],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert fait.stdout.strip() == str(champion[1]), fait.stderr
+        # Et si ses fichiers ne sont plus les siens, rien n’est servi
+        recrire_le_journal("reverse(empreinte)")
+        assert "ne sont plus ceux que le journal a acceptés" in servir()
+        recrire_le_journal("reverse(empreinte)")
+    finally:
+        registre.accorder()
 
 
 def versions(verrou):

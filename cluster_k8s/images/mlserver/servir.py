@@ -1,54 +1,65 @@
-"""Télécharge du registre la version d’un alias, et la sert par MLServer (protocole V2)."""
+"""Sert par MLServer (protocole V2) la version que le journal a acceptée, et elle seule."""
 
 import json
 import os
 import sys
 from pathlib import Path
 
-import mlflow
-from mlflow.exceptions import MlflowException
+from mlops_demo import confiance, registre
+from mlops_demo.configuration import ErreurUtilisateur, poser_reglages
+
+ICI = Path(__file__).parent
+CHALLENGER = "challenger"
 
 
-def telecharger(modele: str, dossier: Path) -> str:
-    """Copie les fichiers du modèle dans un dossier et rend sa version.
+def telecharger(dossier: Path) -> int:
+    """Copie dans un dossier vide les fichiers de la version à servir ; rend sa version.
 
-    ``VERSION`` fixe la version ; sans elle, c’est celle de l’alias ``ALIAS`` (``champion``).
+    C’est celle que le journal dit en service, si ses fichiers ont encore l’empreinte qu’il a
+    acceptée. Un canari (``MLOPS_ALIAS=challenger``) sert celle que personne n’a encore acceptée.
 
     Raises:
-        SystemExit: registre injoignable, modèle ou alias inconnu.
+        ErreurUtilisateur: rien en service, ou une version qui ne peut pas être servie.
     """
-    client = mlflow.MlflowClient()
-    version = os.environ.get("VERSION")
-    try:
-        if not version:
-            alias = os.environ.get("ALIAS", "champion")
-            version = client.get_model_version_by_alias(modele, alias).version
-        mlflow.artifacts.download_artifacts(f"models:/{modele}/{version}", dst_path=str(dossier))
-    except (MlflowException, OSError) as erreur:
-        sys.exit(f"Erreur : le modèle « {modele} » ne se télécharge pas ({erreur}).")
-    return str(version)
-
-
-def reglages(nom: str, modele: str, version: str, dossier: Path) -> dict:
-    """Ce que MLServer doit savoir du modèle."""
-    return {
-        "name": nom,
-        "implementation": "mlserver_mlflow.MLflowRuntime",
-        "parameters": {"uri": str(dossier), "version": version, "extra": {"modele": modele}},
-    }
+    if os.environ.get("MLOPS_ALIAS") == CHALLENGER:
+        version = registre.version_de(CHALLENGER)
+        if version is None:
+            raise ErreurUtilisateur("aucune version ne porte l’alias « challenger ».")
+        registre.telecharger(version, dossier)
+        return version
+    tenue = confiance.en_service()
+    if tenue is None:
+        raise ErreurUtilisateur(
+            f"le journal ne dit en service aucune version de « {registre.nom_du_modele()} » : "
+            "lancez d’abord l’entraînement (notebook 42)."
+        )
+    registre.telecharger(tenue.version, dossier)
+    confiance.exiger(tenue, tenue.version, dossier)
+    return tenue.version
 
 
 def principal() -> None:
     """Prépare le dossier de MLServer, puis lui laisse la place."""
-    modele = os.environ.get("MODELE", "retard-vol-production")
     nom = os.environ.get("NOM", "retard-vol")
     racine = Path(os.environ.get("DOSSIER", "/tmp/modeles"))
     fichiers = racine / nom / "fichiers"
     fichiers.mkdir(parents=True, exist_ok=True)
-    version = telecharger(modele, fichiers)
-    texte = json.dumps(reglages(nom, modele, version, fichiers), indent=2)
-    (racine / nom / "model-settings.json").write_text(texte, encoding="utf-8")
-    print(f"{modele}, version {version}, servi sous le nom « {nom} ».", flush=True)
+    poser_reglages()
+    try:
+        version = telecharger(fichiers)
+    except Exception as erreur:  # base ou registre injoignable : leurs bibliothèques lèvent de tout
+        dit = str(erreur) if isinstance(erreur, ErreurUtilisateur) else repr(erreur)
+        sys.exit(f"Erreur : {dit}")
+    reglages = {
+        "name": nom,
+        "implementation": "moteur.Moteur",
+        "parameters": {"uri": str(fichiers), "version": str(version)},
+    }
+    (racine / nom / "model-settings.json").write_text(json.dumps(reglages), encoding="utf-8")
+    print(f"{registre.nom_du_modele()}, version {version}, servie sous « {nom} ».", flush=True)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(ICI), os.environ.get("PYTHONPATH")))
+    )
     os.execvp("mlserver", ["mlserver", "start", str(racine)])
 
 

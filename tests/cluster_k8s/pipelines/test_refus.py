@@ -57,7 +57,8 @@ def test_chaque_etape_a_son_image_ses_limites_ses_reprises_et_son_secret(nom):
         acces = set(reglages[etape]["podMetadata"]["labels"])
         # Qui supervise dépose son rapport chez Evidently ; les autres n’en ont pas la clé.
         superviser = "superviser" in etape
-        attendus = {"PGPASSWORD", "EVIDENTLY_SECRET"} if superviser else {"PGPASSWORD"}
+        attendus = {"PGPASSWORD", "MLFLOW_TRACKING_PASSWORD"}
+        attendus |= {"EVIDENTLY_SECRET"} if superviser else set()
         assert {c["envVar"] for c in secrets} == attendus, etape
         assert ("acces-evidently" in acces) == superviser, etape
         assert {"acces-postgres", "acces-mlflow"} <= acces, etape
