@@ -18,6 +18,9 @@ from mlops_demo import postgres
 from mlops_demo.configuration import ErreurUtilisateur, schema, serveur_mlflow, utilisateur
 
 SCHEMA_MLFLOW = "mlflow"
+# Une machine éteinte net ne ferme pas ses connexions : sans cela, on l’attendrait deux heures.
+VIVACITE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "2"}
+VIVACITE |= {"tcp_user_timeout": "20000"}
 REPARTITEUR = (
     "l’adresse {adresse} mène à un répartiteur de connexions (PgBouncer, par exemple), qui ne "
     "laisse pas choisir le schéma : donnez dans DATABASE_URL l’adresse directe de Postgres."
@@ -100,7 +103,7 @@ def url_avec_schema(nom: str) -> sa.URL:
     """Adresse de la base, tables cherchées dans le schéma donné."""
     adresse = sa.make_url(url())
     options = " ".join([*adresse.normalized_query.get("options", ()), f"-csearch_path={nom}"])
-    return adresse.update_query_dict({"options": options})
+    return adresse.update_query_dict(VIVACITE | {"options": options})
 
 
 @functools.cache

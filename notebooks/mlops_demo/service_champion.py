@@ -20,6 +20,8 @@ from mlops_demo.service_demande import EXEMPLE
 
 PERIODE_S = 0.5
 PATIENCE_S = 30  # au plus, entre deux essais d’une version qui ne se charge pas
+RELECTURE_S = 30  # les fichiers de la version servie sont relus : ils ont pu être échangés
+MUET_S = 10  # un tour plus long dit une base ou un registre figé
 DEMARRE, SUIVI = "démarre", "suit le registre"
 SANS_ALIAS = "aucun champion : lancez l’entraînement (notebook 42)"
 
@@ -96,7 +98,9 @@ class Suivi(threading.Thread):
         self.dossier = dossier
         self.alias = alias_suivi()
         self.servi: Champion | None = None
-        self.etat = DEMARRE
+        self._etat = DEMARRE
+        self._debut: float | None = None  # du tour en cours
+        self._relus = 0.0
         self.contredit: str | None = None
         self._vient_du_registre = False
         self._journal: tuple[confiance.Acceptee | None] | None = None  # rien : pas encore lu
@@ -115,16 +119,26 @@ class Suivi(threading.Thread):
         """Demande l’arrêt, sans l’attendre : rien n’est en cours qui compte."""
         self._fin.set()
 
+    @property
+    def etat(self) -> str:
+        """Où en est le suivi, en une phrase."""
+        debut = self._debut
+        if debut is not None and time.monotonic() - debut > MUET_S:
+            return f"registre ou base muets depuis plus de {MUET_S} s"
+        return self._etat
+
     def _essayer(self) -> None:
+        self._debut = time.monotonic()
         try:
             etat = self._suivre()
         except Exception as erreur:  # MLflow lève de tout ; ce fil doit survivre à tout
             etat = f"registre injoignable : {_en_une_ligne(erreur)}"
         if self.servi is None and etat != SANS_ALIAS:
             self._reprendre_la_copie()
-        if etat != self.etat and (self.etat, etat) != (DEMARRE, SUIVI):
+        self._debut = None
+        if etat != self._etat and (self._etat, etat) != (DEMARRE, SUIVI):
             journal.warning("Champion : %s", etat)
-        self.etat = etat
+        self._etat = etat
 
     def _suivre(self) -> str:
         """Sert la version que dit le journal et rend l’état du suivi."""
@@ -148,7 +162,7 @@ class Suivi(threading.Thread):
         if not deplace:
             self.contredit = None
             return SUIVI
-        return self.etat
+        return self._etat
 
     def _tenue(self, propose: int | None) -> confiance.Acceptee | None:
         """Ce que ce service doit servir.
@@ -161,11 +175,15 @@ class Suivi(threading.Thread):
         return None if propose is None else confiance.Acceptee(propose, None)
 
     def _prendre(self, tenue: confiance.Acceptee) -> Echec | None:
-        """Sert une version, si ce n’est déjà fait ; rend pourquoi elle ne peut pas l’être."""
-        if self._vient_du_registre and self._est(tenue, self.servi.fiche):
+        """Sert une version, si ce n’est déjà fait ; rend pourquoi elle ne peut pas l’être.
+
+        Celle qui est déjà servie se relit de loin en loin : ses fichiers ont pu être échangés.
+        """
+        passe = self._echec if self._echec and self._echec.tenue == tenue else None
+        deja = self._vient_du_registre and self._est(tenue, self.servi.fiche)
+        if deja and passe is None and time.monotonic() - self._relus < RELECTURE_S:
             self._echec = None
             return None
-        passe = self._echec if self._echec and self._echec.tenue == tenue else None
         if passe and time.monotonic() < passe.reprise:
             return passe
         try:
@@ -179,16 +197,23 @@ class Suivi(threading.Thread):
         except Exception as erreur:  # fichiers perdus, modèle étranger : on garde l’autre
             refuse = isinstance(erreur, confiance.Refus)
             attente = min(PATIENCE_S, 2 * passe.attente_s if passe else PERIODE_S)
+            motif = f"la version {tenue.version} ne se charge pas : "
+            motif += str(erreur) if refuse else _en_une_ligne(erreur)
+            if deja:
+                motif = (
+                    f"les fichiers de la version {tenue.version} ont changé ou disparu depuis "
+                    "qu’elle est servie ; elle l’est encore, de mémoire"
+                )
             self._echec = Echec(
                 tenue,
-                f"la version {tenue.version} ne se charge pas : "
-                + (str(erreur) if refuse else _en_une_ligne(erreur)),
+                motif,
                 refuse,
                 attente,
                 time.monotonic() + attente,
             )
             return self._echec
         self.servi, self._vient_du_registre, self._echec = champion, True, None
+        self._relus = time.monotonic()
         return None
 
     def _est(self, tenue: confiance.Acceptee, fiche: registre.Fiche) -> bool:

@@ -15,6 +15,7 @@ from mlops_demo.configuration import ErreurUtilisateur, utilisateur
 
 PERIODE_S = 0.2
 PERIODE_EN_PANNE_S = 1
+PATIENCE_S = 2  # au-delà, une base qui ne répond pas est dite, et le tampon mis à l’abri du disque
 ARRET_S = 5
 SCENARIO = "service"
 A_JOUR = "à jour"
@@ -55,6 +56,7 @@ class Livreur(threading.Thread):
         self._campagne_connue = campagne is None
         self.etat = A_JOUR
         self.panne: str | None = None  # ce qui empêche le tampon d’écrire
+        self._debut: float | None = None  # de l’essai en cours
         self._fin = threading.Event()
 
     def noter(self, version: int, vols: list[int], probabilites: list[float]) -> str:
@@ -87,6 +89,7 @@ class Livreur(threading.Thread):
 
     def run(self) -> None:
         """Livre jusqu’à l’arrêt, puis une dernière fois."""
+        threading.Thread(target=self._veiller, daemon=True).start()
         while not self._fin.wait(PERIODE_S if self.etat == A_JOUR else PERIODE_EN_PANNE_S):
             self._essayer()
         self._essayer()
@@ -97,13 +100,29 @@ class Livreur(threading.Thread):
         self.join(ARRET_S)
 
     def _essayer(self) -> None:
+        self._debut = time.monotonic()
         try:
             etat = self._livrer()
         except Exception as erreur:  # ce fil doit survivre à tout : lui seul vide le tampon
             etat = f"en attente : {type(erreur).__name__}, {erreur}"
+        self._debut = None
+        self._dire(etat)
+
+    def _dire(self, etat: str) -> None:
         if etat != self.etat:
             journal.warning("Journal des prédictions %s", etat)
         self.etat = etat
+
+    def _veiller(self) -> None:
+        """Dit une base muette et met le tampon à l’abri, pendant que celui qui livre l’attend.
+
+        Une base figée garde ses connexions ouvertes : rien ne lui dirait qu’elle l’est.
+        """
+        while not self._fin.wait(PERIODE_EN_PANNE_S):
+            debut = self._debut
+            if debut is not None and time.monotonic() - debut > PATIENCE_S:
+                self._dire(f"en attente de Postgres : muet depuis plus de {PATIENCE_S} s")
+                self.tampon.synchroniser()
 
     def _livrer(self) -> str:
         """Livre les segments finis et rend l’état du journal."""

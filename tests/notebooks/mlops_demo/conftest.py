@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,20 @@ class Postgres(Programme):
                 enfant.send_signal(signal.SIGKILL)
         psutil.wait_procs(enfants, 30)
         return code
+
+    @contextlib.contextmanager
+    def fige(self) -> Iterator[None]:
+        """Le suspend avec ses enfants : ses connexions restent ouvertes, et muettes."""
+        tous = [psutil.Process(self.processus.pid)]
+        tous += tous[0].children(recursive=True)
+        for un in tous:
+            un.suspend()
+        try:
+            yield
+        finally:
+            for un in tous:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    un.resume()
 
     def lancer(self) -> None:
         """Lance le serveur, s’il ne tourne pas, et attend qu’il réponde."""

@@ -2,11 +2,12 @@
 
 import logging
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mlops_demo import confiance, registre
+from mlops_demo import confiance, registre, service_champion
 from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.service_champion import SANS_ALIAS, SUIVI, Suivi, ouvrir
 from mlops_demo.service_demande import EXEMPLE
@@ -94,6 +95,37 @@ def test_une_version_ne_se_charge_qu_une_fois(faux_registre, suivre, caplog):
     suivi._essayer()
     assert (suivi.servi.juger([EXEMPLE, EXEMPLE]), faux_registre.lus) == ([0.2, 0.2], [1, 2])
     assert caplog.records == [], "rien d’anormal, rien au journal"
+
+
+def test_des_fichiers_echanges_sous_le_champion_sont_dits_et_lui_reste(
+    faux_registre, suivre, monkeypatch
+):
+    # Étant donné un champion servi, dont quelqu’un échange les fichiers
+    suivi = suivre()
+    faux_registre.essai = "b"
+    suivi._essayer()
+    assert (suivi.etat, suivi.contredit, faux_registre.lus) == (SUIVI, None, [1])
+    # Quand vient l’heure de les relire
+    monkeypatch.setattr(service_champion, "RELECTURE_S", 0)
+    suivi._essayer()
+    # Alors il sert toujours, et le dit
+    assert suivi.servi.juger([EXEMPLE]) == [0.1]
+    assert suivi.contredit == suivi.etat
+    assert "fichiers de la version 1 ont changé" in suivi.etat
+    # Et plus rien n’est à dire quand les siens reviennent
+    faux_registre.essai = "a"
+    monkeypatch.setattr(service_champion, "PERIODE_S", 0)
+    suivi._echec = replace(suivi._echec, reprise=0)
+    suivi._essayer()
+    assert (suivi.etat, suivi.contredit) == (SUIVI, None)
+
+
+def test_un_tour_qui_n_en_finit_pas_est_dit(suivre, monkeypatch):
+    suivi = suivre()
+    suivi._debut = time.monotonic()
+    assert suivi.etat == SUIVI
+    monkeypatch.setattr(service_champion, "MUET_S", 0)
+    assert "muets depuis plus de 0 s" in suivi.etat
 
 
 def test_seule_la_copie_du_dernier_champion_reste_sur_le_disque(faux_registre, suivre, tmp_path):

@@ -10,7 +10,15 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 import sqlalchemy as sa
-from mlops_demo import base, entrainement, fiche, registre, service_journal, simulation
+from mlops_demo import (
+    base,
+    entrainement,
+    fiche,
+    registre,
+    service_journal,
+    service_tampon,
+    simulation,
+)
 from mlops_demo.configuration import ErreurUtilisateur
 from mlops_demo.service import SANS_CHAMPION
 
@@ -99,6 +107,56 @@ def test_tuer_le_service_et_postgres_sous_charge_ne_perd_ni_ne_double_rien(
     en_base = ailleurs.lignes()
     # En plus, au plus : les demandes en cours quand le service a été tué (4 clients, 6 morts).
     assert verifiees <= en_base <= verifiees + 6 * 4 * 20
+
+
+def test_un_postgres_fige_est_dit_et_ce_qui_l_attend_est_a_l_abri(ailleurs, lancer_service, vols):
+    service = lancer_service()
+    service.predire(vols[:3])
+    service.attendre_la_livraison()
+    tampon = service_tampon.Tampon(service.tampon)
+    with ailleurs.fige():
+        reponses = [service.predire(vols[n : n + 3])[1] for n in range(20)]
+        service.attendre(
+            lambda: "muet depuis plus de 2 s" in service.lire("/ready")[1]["journal"],
+            "l’attente, dite",
+            limite_s=10,
+        )
+        etat = service.lire("/ready")[1]
+        assert (etat["pret"], etat["demandes_en_attente"]) == (True, 20)
+        assert service.mesures()["mlops_journal_a_jour"] == 0
+        assert sum(map(len, (s.read_bytes().split(b"\n")[:-1] for s in tampon.segments()))) == 20
+        service.attendre(
+            lambda: service.lire("/ready")[1]["registre"] != "suit le registre",
+            "le suivi, qui le dit aussi",
+            limite_s=20,
+        )
+    service.attendre_la_livraison()
+    service.attendre(lambda: service.lire("/ready")[1]["journal"] == "à jour", "le réveil")
+    assert ailleurs.verifier(reponses) == 60
+
+
+def test_pendant_qu_une_base_figee_se_fait_attendre_le_tampon_va_sur_le_disque(
+    tmp_path, monkeypatch, attendre
+):
+    reveil, mis = threading.Event(), []
+
+    def figee():
+        reveil.wait()
+        raise ErreurUtilisateur("réveillée")
+
+    monkeypatch.setattr(base, "transaction", figee)
+    monkeypatch.setattr(service_journal, "PATIENCE_S", 0)
+    monkeypatch.setattr(service_journal, "PERIODE_EN_PANNE_S", 0.01)
+    monkeypatch.setattr(service_tampon, "_synchroniser", mis.append)
+    livreur = service_journal.Livreur(service_tampon.Tampon(tmp_path), None)
+    livreur.start()
+    try:
+        livreur.noter(1, [1], [0.5])
+        attendre(lambda: livreur.tampon.segments()[0] in mis, "le segment sur le disque", 10)
+        assert "muet depuis" in livreur.etat
+    finally:
+        reveil.set()
+        livreur.finir()
 
 
 def test_sans_registre_ni_base_le_service_redemarre_et_garde_tout(ailleurs, lancer_service, vols):
