@@ -9,6 +9,7 @@ en dispose, et personne d’autre n’en voit rien.
 """
 
 import configparser
+import functools
 import os
 import re
 import secrets
@@ -24,7 +25,7 @@ TOUT = "MANAGE"
 # Ce que MLflow ouvre à tous les comptes, et dont la démonstration ne se sert pas : la liste des
 # comptes, leur mot de passe (la carte n’ouvrirait plus), et ce qui sort vers d’autres adresses.
 FERMEES = re.compile(
-    r"/mlflow/users/(?:list|update-password)$"
+    r"/mlflow/(?:users/(?:list|update-password)|roles/list)$"
     r"|/gateway|/mlflow/(?:assistant|demo|scorers?|prompt-optimization)\b|/jobs\b|/mcp-servers\b"
 )
 
@@ -34,6 +35,9 @@ def reconnaitre():
     from flask import request
     from mlflow.server import auth
 
+    _garder_les_traces()
+    if request.authorization is not None and request.authorization.username is None:
+        return auth.make_basic_auth_response()  # un jeton, que MLflow ne sait pas lire
     reponse = auth.authenticate_request_basic_auth()
     refus = not isinstance(reponse, auth.Response) and _refusee(request)
     if refus and not auth.store.get_user(reponse.username).is_admin:
@@ -53,12 +57,58 @@ def _refusee(requete) -> bool:
     # MLflow lirait et écrirait lui-même, sans demander à qui il est, le dossier ainsi choisi.
     if chemin.endswith("/mlflow/experiments/create"):
         return bool(lire(suivi.CreateExperiment()).artifact_location)
+    if chemin.endswith("/mlflow/get-trace-artifact"):
+        return not _range_chez_elle(requete.args.get("request_id", ""))
     # Dans les droits de MLflow, le modèle « * » est tous les modèles.
     if chemin.endswith("/mlflow/registered-models/create"):
         return lire(registre.CreateRegisteredModel()).name == "*"
     if chemin.endswith("/mlflow/registered-models/rename"):
         return lire(registre.RenameRegisteredModel()).new_name == "*"
     return False
+
+
+def _range_chez_elle(trace: str) -> bool:
+    """Dit si les fichiers d’une trace sont dans le dossier de son expérience."""
+    from mlflow.server.handlers import _get_tracking_store
+
+    experience, lieux = _ou_est(_get_tracking_store(), trace)
+    dossier = f"mlflow-artifacts:/{experience}/traces/{trace}/"
+    return all(lieu.startswith(dossier) and ".." not in lieu for lieu in lieux)
+
+
+def _ou_est(magasin, trace: str) -> tuple[str | None, list[str]]:
+    """L’expérience d’une trace et où sont ses fichiers ; rien si elle n’existe pas."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        fiche = magasin.get_trace_info(trace)
+    except MlflowException:
+        return None, []
+    noms = ("mlflow.artifactLocation", "mlflow.trace.archiveLocation")
+    return fiche.experiment_id, [fiche.tags[nom] for nom in noms if nom in fiche.tags]
+
+
+@functools.cache
+def _garder_les_traces() -> None:
+    """Refuse qu’une trace change d’expérience, ce que MLflow laisse faire à qui en sait le nom."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Suivi
+
+    def garder(methode, lire):
+        @functools.wraps(methode)
+        def gardee(magasin, *arguments):
+            for trace, experience in lire(*arguments):
+                if _ou_est(magasin, trace)[0] not in (None, str(experience)):
+                    raise MlflowException("Permission denied", PERMISSION_DENIED)
+            return methode(magasin, *arguments)
+
+        return gardee
+
+    Suivi.start_trace = garder(Suivi.start_trace, lambda t: [(t.trace_id, t.experiment_id)])
+    Suivi.log_spans = garder(
+        Suivi.log_spans, lambda lieu, spans, *_: [(s.trace_id, lieu) for s in spans]
+    )
 
 
 def ecrire_reglages(fichier: Path, base: str) -> None:
@@ -86,9 +136,7 @@ def mots_de_passe(participants: int, dossier: Path = SECRETS) -> dict[str, str]:
         )
     }
     cle = (dossier / "cle_mlflow").read_text(encoding="utf-8").strip()
-    return lus | {
-        nom: cartes.mot_de_passe_mlflow(cle, nom) for nom in cartes.noms(participants)
-    }
+    return lus | {nom: cartes.mot_de_passe_mlflow(cle, nom) for nom in cartes.noms(participants)}
 
 
 def preparer(base: str, voulus: dict[str, str]) -> None:
