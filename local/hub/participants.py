@@ -12,6 +12,7 @@ from dockerspawner import DockerSpawner
 from psycopg import sql
 
 CLE = Path("/run/secrets/cle_cartes").read_text(encoding="utf-8").strip()
+CLE_MLFLOW = Path("/run/secrets/cle_mlflow").read_text(encoding="utf-8").strip()
 MAISON = "/home/participant"
 CACHETTE = f"{MAISON}/.secrets"
 UID = 10001
@@ -71,7 +72,8 @@ class ServeurDeParticipant(DockerSpawner):
         secret = cartes.mot_de_passe_de_base(CLE, self.user.name)
         await asyncio.to_thread(preparer_base, self.user.name, secret)
         conteneur = await super().create_object()
-        fichiers = {"base": secret, "jeton": self.api_token}
+        mlflow = cartes.mot_de_passe_mlflow(CLE_MLFLOW, self.user.name)
+        fichiers = {"base": secret, "jeton": self.api_token, "mlflow": mlflow}
         await self.docker("put_archive", conteneur["Id"], MAISON, archive(fichiers))
         return conteneur
 
@@ -100,6 +102,8 @@ def reglages(projet: str) -> dict:
             "DATABASE_URL": lambda serveur: f"postgresql://{serveur.user.name}@postgres:5432/demo",
             "DATABASE_PASSWORD_FILE": f"{CACHETTE}/base",
             "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+            "MLFLOW_TRACKING_USERNAME": lambda serveur: serveur.user.name,
+            "MLFLOW_TRACKING_PASSWORD_FICHIER": f"{CACHETTE}/mlflow",
             "MLOPS_TRAVAIL": f"{MAISON}/travail",
         },
         "extra_create_kwargs": {
