@@ -351,8 +351,17 @@ VARIABLES_D_UN_COTE = {
     "MLFLOW_S3_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY_FICHIER",
+    # Les comptes de MLflow, que le cluster n’a pas.
+    "MLFLOW_FLASK_SERVER_SECRET_KEY_FICHIER",
+    "MLFLOW_TRACKING_PASSWORD_FICHIER",
+    "MLFLOW_TRACKING_USERNAME",
+    "PARTICIPANTS",
 }
-SECRET_D_UN_COTE = "cle_artefacts"
+SECRETS_D_UN_COTE = {
+    "cle_artefacts",
+    *("cle_mlflow", "cle_mlflow_pages"),
+    *("mot_de_passe_mlflow_admin", "mot_de_passe_mlflow_production"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +400,7 @@ def test_un_service_est_le_meme_que_dans_local(objets, local, service):
 
     secrets = next(v["secret"] for v in pod["volumes"] if v["name"] == "secrets")
     offerts = set(trouver(lus, "Secret", secrets["secretName"])["data"])
-    assert offerts == set(ici["secrets"]) - {SECRET_D_UN_COTE}, "les secrets"
+    assert offerts == set(ici["secrets"]) - SECRETS_D_UN_COTE, "les secrets"
     assert {"name": "secrets", "mountPath": "/run/secrets", "readOnly": True} in la["volumeMounts"]
 
     montes = {m["mountPath"] for m in la["volumeMounts"]}
