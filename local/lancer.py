@@ -49,14 +49,17 @@ SECRET_ADMIN = {
     "grafana": "mot_de_passe_grafana",
 }
 OUTILS = (*SECRET_ADMIN, "artefacts")
-# Le volume que chaque secret ouvre, quand ce n’est pas celui de Postgres.
+# Le volume que chaque secret ouvre, quand ce n’est pas celui de Postgres ; aucun, si l’outil
+# reprend un secret neuf en démarrant.
 GARDE = {
     "cle_artefacts": "artefacts",
     "cle_evidently": "evidently",
+    "cle_mlflow": None,
+    "cle_mlflow_pages": None,
     "mot_de_passe_grafana": "grafana",
+    "mot_de_passe_mlflow_admin": None,
+    "mot_de_passe_mlflow_production": None,
 }
-# MLflow les reprend à chaque démarrage : en manquer n’enferme rien.
-REPRIS = {"mot_de_passe_mlflow_admin", "mot_de_passe_mlflow_production"}
 
 
 BOUCLE_LOCALE = ("127.0.0.1", "localhost", "::1")
@@ -499,13 +502,12 @@ def _ecrire_secrets(projet: str) -> None:
     dossier.chmod(0o700)
     absents = [nom for nom in noms_des_secrets() if not (dossier / nom).exists()]
     # Un secret tout neuf n’ouvrirait plus ce qui existe déjà ; un outil jamais lancé n’attend rien.
-    volumes = {
-        nom: f"{projet}_{GARDE.get(nom, 'postgres')}" for nom in absents if nom not in REPRIS
-    }
+    gardes = {nom: GARDE.get(nom, "postgres") for nom in absents}
+    volumes = {nom: f"{projet}_{garde}" for nom, garde in gardes.items() if garde}
     existent = {
         v for v in volumes.values() if lancer("docker", "volume", "inspect", v).returncode == 0
     }
-    if perdus := [nom for nom, volume in volumes.items() if volume in existent]:
+    if perdus := [nom for nom in volumes if volumes[nom] in existent]:
         raise Probleme(
             f"Il manque dans local/secrets : {', '.join(perdus)}, alors que des données les "
             f"attendent ({', '.join(sorted(existent))}). Remettez-les depuis votre sauvegarde, ou "
@@ -523,9 +525,13 @@ def _ecrire_secrets(projet: str) -> None:
 
 def _ecrire_cartes(participants: int) -> None:
     """Écrit la page à imprimer et à découper : une carte par participant."""
-    cle = (LOCAL / "secrets" / "cle_cartes").read_text(encoding="utf-8").strip()
+    cle, cle_mlflow = (
+        (LOCAL / "secrets" / nom).read_text(encoding="utf-8").strip()
+        for nom in ("cle_cartes", "cle_mlflow")
+    )
     corps = "\n".join(
-        f"<div><b>{html.escape(nom)}</b><code>{cartes.mot_de_passe(cle, nom)}</code></div>"
+        f"<div><b>{html.escape(nom)}</b><code>{cartes.mot_de_passe(cle, nom)}</code>"
+        f"<small>MLflow : {cartes.mot_de_passe_mlflow(cle_mlflow, nom)}</small></div>"
         for nom in cartes.noms(participants)
     )
     page = LOCAL / "secrets" / "cartes.html"
@@ -631,7 +637,10 @@ def annoncer() -> None:
     adresse, du_hub = (_a_ouvrir(valeurs[nom]) for nom in ("ADRESSE", "ADRESSE_HUB"))
     print(f"\nJupyterHub : http://{du_hub}:{valeurs['PORT_HUB']}")
     print(f"Service    : http://{adresse}:{valeurs['PORT_API']}/docs")
-    print(f"MLflow     : http://{adresse}:{valeurs['PORT_MLFLOW']}")
+    print(
+        f"MLflow     : http://{adresse}:{valeurs['PORT_MLFLOW']} (le compte d’une carte ; admin, "
+        "local/secrets/mot_de_passe_mlflow_admin)"
+    )
     print(f"Prometheus : http://{adresse}:{valeurs['PORT_PROMETHEUS']}")
     print(f"Evidently  : http://{adresse}:{valeurs['PORT_EVIDENTLY']}")
     print(f"Postgres   : {adresse}:{valeurs['PORT_POSTGRES']}")

@@ -23,7 +23,15 @@ def _derive(cle: str, usage: str, nom: str) -> str:
 
 def mot_de_passe(cle: str, nom: str) -> str:
     """Le mot de passe d’une carte : 60 bits, sans 0, 1 ni 8, que l’on recopie mal."""
-    lettres = _derive(cle, "carte", nom)[:12]
+    return _a_recopier(_derive(cle, "carte", nom))
+
+
+def mot_de_passe_mlflow(cle: str, nom: str) -> str:
+    """Le mot de passe du compte MLflow d’une carte, que le navigateur demande."""
+    return _a_recopier(_derive(cle, "mlflow", nom))
+
+
+def _a_recopier(lettres: str) -> str:
     return "-".join(lettres[i : i + 4] for i in (0, 4, 8))
 
 

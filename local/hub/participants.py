@@ -7,12 +7,12 @@ import tarfile
 from pathlib import Path
 
 import cartes
-import comptes_mlflow
 import psycopg
 from dockerspawner import DockerSpawner
 from psycopg import sql
 
 CLE = Path("/run/secrets/cle_cartes").read_text(encoding="utf-8").strip()
+CLE_MLFLOW = Path("/run/secrets/cle_mlflow").read_text(encoding="utf-8").strip()
 MAISON = "/home/participant"
 CACHETTE = f"{MAISON}/.secrets"
 UID = 10001
@@ -70,11 +70,10 @@ class ServeurDeParticipant(DockerSpawner):
     async def create_object(self) -> dict:
         """Crée le conteneur, son rôle et son schéma, puis y dépose ses secrets."""
         secret = cartes.mot_de_passe_de_base(CLE, self.user.name)
-        carte = cartes.mot_de_passe(CLE, self.user.name)
         await asyncio.to_thread(preparer_base, self.user.name, secret)
-        await asyncio.to_thread(comptes_mlflow.preparer, self.user.name, carte)
         conteneur = await super().create_object()
-        fichiers = {"base": secret, "jeton": self.api_token, "mlflow": carte}
+        mlflow = cartes.mot_de_passe_mlflow(CLE_MLFLOW, self.user.name)
+        fichiers = {"base": secret, "jeton": self.api_token, "mlflow": mlflow}
         await self.docker("put_archive", conteneur["Id"], MAISON, archive(fichiers))
         return conteneur
 

@@ -1,9 +1,11 @@
 """Le suivi des essais et le registre de modèles (seul module qui importe MLflow)."""
 
+import base64
 import functools
 import hashlib
 import http.client
 import logging
+import os
 import tempfile
 import time
 import urllib.error
@@ -61,37 +63,33 @@ class ModeleServi:
 def _client_pour(adresse: str) -> mlflow.MlflowClient:
     if serveur_mlflow():
         _exiger_le_serveur(adresse)
-        _exiger_le_compte(adresse)
     else:
         base.preparer()  # un notebook lancé hors d’une séance peut être le premier à s’en servir
     return mlflow.MlflowClient(adresse)
 
 
 def _exiger_le_serveur(adresse: str) -> None:
-    """Vérifie qu’un serveur MLflow répond ; MLflow, lui, insisterait plusieurs minutes."""
+    """Vérifie qu’un serveur MLflow répond et nous reconnaît ; lui insisterait plusieurs minutes."""
+    compte = [os.environ.get(f"MLFLOW_TRACKING_{quoi}", "") for quoi in ("USERNAME", "PASSWORD")]
+    jeton = base64.b64encode(":".join(compte).encode()).decode()
     try:
-        urllib.request.urlopen(f"{adresse.rstrip('/')}/health", timeout=REPONSE_S).close()
-    except urllib.error.HTTPError:
-        pass  # il répond
+        demande = urllib.request.Request(f"{adresse.rstrip('/')}/api/2.0/mlflow/users/current")
+        if any(compte):
+            demande.add_header("Authorization", f"Basic {jeton}")
+        urllib.request.urlopen(demande, timeout=REPONSE_S).close()
+    except urllib.error.HTTPError as refus:
+        if refus.code == http.HTTPStatus.UNAUTHORIZED:
+            raise ErreurUtilisateur(
+                f"le serveur MLflow {adresse} refuse le compte « {compte[0]} » : rien n’a changé "
+                "au registre. Donnez le vôtre dans MLFLOW_TRACKING_USERNAME et "
+                "MLFLOW_TRACKING_PASSWORD."
+            ) from refus
+        # Une autre erreur est une réponse : un serveur sans comptes ne connaît pas cette page.
     except (OSError, ValueError, http.client.HTTPException) as erreur:
         raise ErreurUtilisateur(
             f"le serveur MLflow {adresse} ne répond pas ({erreur}) : rien n’a changé au registre. "
             "Lancez-le, corrigez MLFLOW_TRACKING_URI, ou retirez cette variable pour que MLflow "
             "écrive dans la base."
-        ) from erreur
-
-
-def _exiger_le_compte(adresse: str) -> None:
-    """Vérifie que le serveur MLflow accepte le compte donné, s’il en demande un."""
-    try:
-        mlflow.MlflowClient(adresse).search_experiments(max_results=1)
-    except MlflowException as erreur:
-        if erreur.error_code != "UNAUTHENTICATED":
-            raise
-        raise ErreurUtilisateur(
-            f"le serveur MLflow {adresse} refuse ce compte : rien n’a changé au registre. Donnez "
-            "le nom et le mot de passe de votre carte par MLFLOW_TRACKING_USERNAME et "
-            "MLFLOW_TRACKING_PASSWORD."
         ) from erreur
 
 

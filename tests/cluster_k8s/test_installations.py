@@ -351,6 +351,7 @@ VARIABLES_D_UN_COTE = {
     "MLFLOW_S3_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY_FICHIER",
+    "PARTICIPANTS",  # une salle a des cartes, le cluster n’en donne pas
 }
 SECRET_D_UN_COTE = "cle_artefacts"
 

@@ -216,15 +216,21 @@ class Pile:
             textes[f"histoire de {image}"] = histoire.stdout
         return textes
 
-    def compte_mlflow(self, nom):
-        """Le nom et le mot de passe MLflow d’une carte, de l’administrateur ou de production."""
-        if nom in ("admin", "production"):
-            return nom, self.secret(f"mot_de_passe_mlflow_{nom}")
-        return nom, cartes.mot_de_passe(self.secret("cle_cartes"), nom)
-
     def adresse(self, service):
         """L’adresse HTTP d’un service sur cette machine."""
         return f"http://127.0.0.1:{self.reglages[f'PORT_{service.upper()}']}"
+
+    def compte_mlflow(self, nom):
+        """Le nom et le mot de passe d’un compte MLflow."""
+        if nom in ("admin", "production"):
+            return nom, self.secret(f"mot_de_passe_mlflow_{nom}")
+        return nom, cartes.mot_de_passe_mlflow(self.secret("cle_mlflow"), nom)
+
+    def mlflow(self, chemin, **parametres):
+        """Une réponse de l’API de MLflow, à son administrateur."""
+        adresse = f"{self.adresse('mlflow')}/api/2.0/mlflow/{chemin}"
+        compte = self.compte_mlflow("admin")
+        return requests.get(adresse, params=parametres, auth=compte, timeout=30)
 
     def base(self, role, mot_de_passe, nom="demo"):
         """Une connexion à Postgres."""

@@ -100,11 +100,8 @@ def test_avril_reentraine_et_mai_garde_le_modele(pile, joues):
         " AND date_simulee = '2013-05-01' ORDER BY id DESC LIMIT 1"
     )
     assert promue[0] == seconde
-    fiche = requests.get(
-        f"{pile.adresse('mlflow')}/api/2.0/mlflow/registered-models/alias",
-        {"name": "retard-vol-production", "alias": "champion"},
-        auth=pile.compte_mlflow("production"),
-        timeout=30,
+    fiche = pile.mlflow(
+        "registered-models/alias", name="retard-vol-production", alias="champion"
     ).json()
     assert int(fiche["model_version"]["version"]) == seconde
 

@@ -24,12 +24,6 @@ with session():
 """
 
 
-def mlflow(pile, chemin, **parametres):
-    """Ce que l’API de MLflow répond à invite01."""
-    adresse = f"{pile.adresse('mlflow')}/api/2.0/mlflow/{chemin}"
-    return requests.get(adresse, params=parametres, auth=pile.compte_mlflow("invite01"), timeout=30)
-
-
 @pytest.fixture(scope="module")
 def demonstration(inviter):
     """Un participant qui joue les deux premiers notebooks ; rend ce qu’il a vu."""
@@ -46,7 +40,8 @@ def test_les_cartes_s_impriment_toutes_differentes(pile):
     page = (pile.local / "secrets" / "cartes.html").read_text(encoding="utf-8")
     cartes = re.findall(r"<b>(\w+)</b><code>([a-z2-7]{4}(?:-[a-z2-7]{4}){2})</code>", page)
     assert [nom for nom, _ in cartes] == ["orateur", *(f"invite{i:02d}" for i in range(1, 31))]
-    assert len({secret for _, secret in cartes}) == len(cartes)
+    des_comptes = re.findall(r"<small>MLflow : ([a-z2-7-]{14})</small>", page)
+    assert len({*des_comptes, *(secret for _, secret in cartes)}) == 2 * len(cartes)
 
 
 @pytest.mark.parametrize("nom", ["invite02", "inconnu", "postgres"])
@@ -73,10 +68,10 @@ def test_un_participant_ecrit_dans_sa_base_et_dans_mlflow(pile, demonstration):
     assert "fait 42_entrainement" in demonstration, demonstration
     ((vols,),) = pile.lire("SELECT count(*) FROM demo_invite01.flights")
     assert vols > 300_000, "les vols ne sont pas dans le schéma du participant"
-    experience = mlflow(pile, "experiments/get-by-name", experiment_name="retard-vol/invite01")
+    experience = pile.mlflow("experiments/get-by-name", experiment_name="retard-vol/invite01")
     assert experience.ok, experience.text
     assert experience.json()["experiment"]["artifact_location"].startswith("mlflow-artifacts:")
-    modele = mlflow(pile, "registered-models/get", name="retard-vol-invite01")
+    modele = pile.mlflow("registered-models/get", name="retard-vol-invite01")
     assert modele.json()["registered_model"]["aliases"][0]["alias"] in ("champion", "challenger")
 
 
@@ -289,10 +284,10 @@ def test_postgres_tue_net_ne_perd_rien_de_ce_qu_il_a_confirme(pile, attendre):
 
 
 def test_mlflow_tue_net_revient_avec_tout(pile, demonstration, attendre):
-    avant = mlflow(pile, "registered-models/get", name="retard-vol-invite01").json()
+    avant = pile.mlflow("registered-models/get", name="retard-vol-invite01").json()
     pile.tuer("mlflow")
-    attendre(lambda: mlflow(pile, "registered-models/search").ok, "le retour de MLflow")
-    assert mlflow(pile, "registered-models/get", name="retard-vol-invite01").json() == avant
+    attendre(lambda: pile.mlflow("experiments/get", experiment_id="0").ok, "le retour de MLflow")
+    assert pile.mlflow("registered-models/get", name="retard-vol-invite01").json() == avant
 
 
 def test_le_hub_tue_net_n_interrompt_personne(pile, inviter, attendre):

@@ -169,12 +169,7 @@ def test_chacun_trouve_chez_soi_les_memes_lignes(pile, jouees):
     assert auteurs == {nom: {nom} for nom in HUIT}, "le journal de l’un est signé d’un autre"
     versions = {}
     for nom in HUIT:
-        modele = requests.get(
-            f"{pile.adresse('mlflow')}/api/2.0/mlflow/registered-models/alias",
-            {"name": f"retard-vol-{nom}", "alias": "champion"},
-            auth=pile.compte_mlflow(nom),
-            timeout=30,
-        )
+        modele = pile.mlflow("registered-models/alias", name=f"retard-vol-{nom}", alias="champion")
         assert modele.ok, f"{nom} : {modele.text}"
         versions[nom] = modele.json()["model_version"]["version"]
     assert len(set(versions.values())) == 1, versions

@@ -1,8 +1,11 @@
 """Des pannes dans la boucle : ce qui a été perdu (rien), et ce que l’utilisateur a vu."""
 
+import base64
+import http.server
 import re
 import resource
 import signal
+import threading
 import urllib.request
 
 import numpy as np
@@ -207,6 +210,33 @@ def test_un_serveur_mlflow_injoignable_est_dit_tout_de_suite(ailleurs, monkeypat
     monkeypatch.undo()
     assert en_service() == (1, 1)
     pd.testing.assert_frame_equal(journal.tout(), avant, obj="le journal")
+
+
+def test_un_compte_que_mlflow_refuse_est_dit_avec_ce_qu_il_faut_donner(monkeypatch):
+    recus = []
+
+    class Ferme(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            recus.append(self.headers["Authorization"])
+            self.send_error(401)
+
+        def log_message(self, *_):
+            pass
+
+    serveur = http.server.HTTPServer(("127.0.0.1", 0), Ferme)
+    threading.Thread(target=serveur.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{serveur.server_port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "invite01")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "é-faux")
+    with (
+        serveur,
+        pytest.raises(
+            ErreurUtilisateur, match=r"refuse le compte « invite01 ».*MLFLOW_TRACKING_PASSWORD"
+        ),
+    ):
+        registre.client()
+    serveur.shutdown()
+    assert recus == ["Basic " + base64.b64encode("invite01:é-faux".encode()).decode()]
 
 
 def test_un_serveur_mlflow_tue_pendant_un_apprentissage_est_dit_et_rien_n_est_inscrit(
