@@ -154,7 +154,8 @@ def test_leurs_pods_joignent_ce_dont_ils_ont_besoin(avec_kubeflow):
     }
     for de, vers, port, attendu in (
         ("retard-vol", "mlflow", 5000, True),
-        ("retard-vol", "postgres", 5432, False),
+        ("retard-vol", "postgres", 5432, True),
+        ("retard-vol", "evidently", 8000, False),
         ("participant", "mlflow", 5000, True),
         ("participant", "postgres", 5432, True),
     ):

@@ -108,8 +108,8 @@ def test_un_cluster_sain_est_pret_et_ses_secrets_sont_tires(machine):
     assert fait.returncode == 0, fait.stderr
     assert "kubectl apply -k cluster_k8s/overlays/kind" in fait.stdout
     secrets = machine.secrets()
-    assert len(secrets) == 7
-    assert len(set(secrets.values())) == 7, "chacun le sien"
+    assert len(secrets) == 11
+    assert len(set(secrets.values())) == 11, "chacun le sien"
     assert all(len(valeur) >= 32 for valeur in secrets.values())
     for fichier in (machine.dossier / "secrets").glob("mot_de_passe_*"):
         assert fichier.stat().st_mode & 0o077 == 0, "lisible de son propriétaire seul"
