@@ -255,3 +255,18 @@ def test_un_clone_ferme_s_ouvre_en_lecture_sauf_ses_secrets(monkeypatch, tmp_pat
     assert "Droit de lecture donné à" in capsys.readouterr().out
     lancer._rendre_lisible()
     assert capsys.readouterr().out == ""
+
+
+def test_des_comptes_ajoutes_a_une_installation_prennent_des_secrets_neufs(monkeypatch, tmp_path):
+    """MLflow les reprend en démarrant ; un mot de passe de Postgres, lui, est perdu pour de bon."""
+    monkeypatch.setattr(lancer, "LOCAL", tmp_path)
+    existe = subprocess.CompletedProcess((), 0, "[{}]", "")
+    monkeypatch.setattr(lancer, "lancer", lambda *_, **__: existe)
+    noms = ["cle_mlflow", "cle_mlflow_pages"]
+    noms += ["mot_de_passe_mlflow_admin", "mot_de_passe_mlflow_production"]
+    monkeypatch.setattr(lancer, "noms_des_secrets", lambda: noms)
+    lancer._ecrire_secrets("mlops")
+    assert sorted(f.name for f in (tmp_path / "secrets").iterdir()) == noms
+    monkeypatch.setattr(lancer, "noms_des_secrets", lambda: [*noms, "mot_de_passe_mlflow"])
+    with pytest.raises(lancer.Probleme, match="mot_de_passe_mlflow, alors que"):
+        lancer._ecrire_secrets("mlops")
