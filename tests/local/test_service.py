@@ -45,10 +45,10 @@ def test_un_outil_tue_net_sous_charge_n_arrete_ni_ne_perd_rien(
     assert [quoi for instant, quoi in charge.refusees if instant >= debut] == []
 
 
-def test_sans_postgres_une_minute_le_service_repond_puis_livre_tout(pile, charge, attendre):
+def test_sans_postgres_le_service_repond_puis_livre_tout(pile, charge, attendre):
     pile.compose("stop", "postgres")
     debut, avant = time.time(), len(charge.servies)
-    time.sleep(60)
+    time.sleep(15)
     pendant = len(charge.servies) - avant
     pile.compose("start", "postgres")
     assert pendant > 100, f"{pendant} réponses seulement sans Postgres"
