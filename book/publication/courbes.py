@@ -370,7 +370,7 @@ def frise(r: dict[str, Any], repere: Axes) -> str:
     return (
         f"Frise d’avril à décembre : promotions en {' et '.join(promus)}, refus en "
         f"{' et '.join(refus)}, puis une promotion forcée en décembre, retirée en "
-        "{{ retour }}."
+        f"{valeur('retour')}."
     )
 
 
