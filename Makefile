@@ -59,15 +59,15 @@ lab: environnement ## ouvre JupyterLab sur les notebooks, avec Postgres et MLflo
 serve: environnement ## sert le livre construit sur cette machine
 	@$(VENV) -m publication servir $(if $(PORT),--port $(PORT))
 
-test: environnement ## lance tous les tests ; COURT=1 : l’essentiel
-	@$(if $(COURT),,$(VENV) -m pytest -m mutants tests/notebooks/mlops_demo/test_mutants.py)
-	@$(VENV) -m pytest $(DE_FRONT) $(if $(COURT),-m "not local and not k8s and not mutants and not lent")
+test: environnement ## lance tous les tests
+	@$(VENV) -m pytest -m mutants tests/notebooks/mlops_demo/test_mutants.py
+	@$(VENV) -m pytest $(DE_FRONT)
 
 test-local: environnement ## essaie local/ pour de vrai, sur un moteur Docker ; COURT=1 : l’essentiel
 	@$(VENV) -m pytest -m "local$(if $(COURT), and not lent)" tests/local tests/cluster_k8s
 
-test-k8s: environnement ## vérifie cluster_k8s/ : schémas, sécurité, service KServe ; COURT=1 aussi
-	@$(VENV) -m pytest $(DE_FRONT) -m "k8s$(if $(COURT), and not lent)" tests/cluster_k8s
+test-k8s: environnement ## vérifie cluster_k8s/ : schémas, sécurité, sauvegarde, service KServe
+	@$(VENV) -m pytest $(DE_FRONT) -m k8s tests/cluster_k8s
 
 lint: environnement ## vérifie le style du code et des notebooks
 	@$(VENV) -m ruff check

@@ -30,6 +30,8 @@ VERIFICATEURS = {
 # Les étapes qu’aucun test ne lance telles quelles, et pourquoi.
 A_PART = {
     "bash .ci/run": "c’est lui qui lance ces tests",
+    "sudo .ci/moteur": ".ci/run le lance, puis joue ces tests",
+    "make test-local": "une heure de Docker ; .ci/run en joue l’essentiel",
     "make environnement": "c’est ce qui a installé l’environnement de ces tests",
     "make book": "les tests du livre le construisent ; sur un Postgres à part, 2 min de plus",
     "make audit": "demande les avis de sécurité ; tests/requirements/test_auditer.py en juge",

@@ -48,7 +48,6 @@ def test_le_job_a_autant_de_pods_que_le_lot_a_de_parts():
     assert lire("fusion.yaml")["spec"]["suspend"], "la fusion attend que les parts soient finies"
 
 
-@pytest.mark.lent  # les pods de test_pods.py le jouent aussi
 def test_les_pods_notent_chacun_leur_part_et_la_fusion_les_reunit(avril, seance):
     """Après avril, qui a laissé un modèle en service : deux parts, puis leur fusion."""
     variables = {**lot(), "DEBUT": "2013-07-01", "FIN": "2013-07-07", "PARTS": "2"}

@@ -88,7 +88,6 @@ def test_chaque_reglage_cherche_est_donne_a_l_essai_et_dans_ses_bornes():
         assert float(bornes["min"]) < float(bornes["max"]), parametre["name"]
 
 
-@pytest.mark.lent
 def test_le_job_d_un_essai_apprend_et_ecrit_ce_que_katib_lit(kfp, seance):
     valeurs = {"learning_rate": 0.2, "max_iter": 40, "max_leaf_nodes": 7, "min_samples_leaf": 50}
     pod = essai(valeurs)["spec"]["template"]["spec"]

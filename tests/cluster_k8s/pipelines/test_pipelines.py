@@ -41,7 +41,6 @@ def test_le_gate_accepte_et_tout_s_enchaine(avril):
     assert [m["mois"] for m in avril.etape("reentrainer")["mois"]] == ["2013-04"]
 
 
-@pytest.mark.lent
 def test_un_grand_lot_se_note_part_par_part(essayer, avril):
     """Après avril, qui a laissé un modèle : deux parts d’une semaine, puis leur fusion."""
     lot = essayer("grand_lot", "avril", debut="2013-05-01", fin="2013-05-08", parts=2)
@@ -53,7 +52,6 @@ def test_un_grand_lot_se_note_part_par_part(essayer, avril):
     assert 0 < fusion["mesures"]["log_loss"] < 1
 
 
-@pytest.mark.lent  # les pods de test_pods.py le jouent aussi
 def test_le_cronjob_de_surveillance_note_un_mois_puis_le_juge(avril, seance):
     """Les commandes de ses deux conteneurs, après avril, qui a laissé un modèle en service."""
     base = RACINE / "cluster_k8s" / "base"
@@ -151,7 +149,7 @@ def lancer(comment, notebook, parametres, seance):
     ("notebook", "nom_de_l_etape", "parametres"),
     [
         ("42_entrainement", "entrainer-juger-promouvoir", ENTRAINEMENT),
-        pytest.param("43_mise_en_production", "noter", NOTATION, marks=pytest.mark.lent),
+        ("43_mise_en_production", "noter", NOTATION),
     ],
     ids=["42", "43"],
 )

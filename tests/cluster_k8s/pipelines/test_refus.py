@@ -84,7 +84,6 @@ def test_seule_une_fonction_pure_est_mise_en_cache():
     assert set(reprises.values()) == {2}, reprises
 
 
-@pytest.mark.lent
 def test_le_gate_refuse_et_rien_n_est_note(essayer):
     """Quatre jours d’apprentissage : le gate refuse, aucun modèle n’entre en service."""
     refus = essayer("mois_du_modele", "refus", debut="2013-02-25")
@@ -99,7 +98,6 @@ def test_le_gate_refuse_et_rien_n_est_note(essayer):
     }
 
 
-@pytest.mark.lent
 def test_une_etape_en_echec_est_nommee(essayer):
     echec = essayer("mois_du_modele", "refus", debut_validation="jamais")
     assert echec.code == 1
