@@ -20,8 +20,8 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 os.environ.setdefault("NODE_USE_SYSTEM_CA", "1")
 
 # Ce qui change d’une exécution à l’autre sans que l’histoire change.
-VOLATILS = {"resume", "version", "promues", "quittee", "remise", "champion", "journal"}
-VOLATILS |= {"servie_malgre_le_vol"}
+VOLATILS = {"resume", "version", "promues", "quittee", "remise", "servie_malgre_le_vol"}
+VOLATILS |= {"champion", "journal"}
 DUREES = {"latence_ms", "duree_alias_s", "duree_visible_s", "alias_vole_vu_s"}
 
 

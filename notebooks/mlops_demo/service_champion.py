@@ -192,8 +192,9 @@ class Suivi(threading.Thread):
                 if self.alias == registre.CHAMPION:
                     prise = confiance.exiger(tenue, tenue.version, Path(dossier))
                     fiche = replace(fiche, empreinte=prise)
-                champion = ouvrir(Path(dossier), fiche)
-                self._copier(Path(dossier), fiche)
+                if not deja:
+                    champion = ouvrir(Path(dossier), fiche)
+                    self._copier(Path(dossier), fiche)
         except Exception as erreur:  # fichiers perdus, modèle étranger : on garde l’autre
             refuse = isinstance(erreur, confiance.Refus)
             attente = min(PATIENCE_S, 2 * passe.attente_s if passe else PERIODE_S)
@@ -212,8 +213,9 @@ class Suivi(threading.Thread):
                 time.monotonic() + attente,
             )
             return self._echec
-        self.servi, self._vient_du_registre, self._echec = champion, True, None
-        self._relus = time.monotonic()
+        if not deja:
+            self.servi, self._vient_du_registre = champion, True
+        self._echec, self._relus = None, time.monotonic()
         return None
 
     def _est(self, tenue: confiance.Acceptee, fiche: registre.Fiche) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.request import url2pathname
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
 from mlops_demo import base, fiche, journal, registre, simulation
 from mlops_demo.configuration import ErreurUtilisateur
 
@@ -139,3 +141,19 @@ def test_une_adresse_de_mlflow_mal_ecrite_est_dite(demo, monkeypatch, adresse):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", adresse)
     with pytest.raises(ErreurUtilisateur, match="MLFLOW_TRACKING_URI"):
         registre.client()
+
+
+@pytest.mark.parametrize(
+    ("code", "erreur", "dite"),
+    [
+        ("PERMISSION_DENIED", ErreurUtilisateur, "déjà, dans MLflow, à un autre compte"),
+        ("INTERNAL_ERROR", MlflowException, "panne"),
+    ],
+)
+def test_un_nom_pris_par_un_autre_compte_est_dit_et_lui_seul(demo, monkeypatch, code, erreur, dite):
+    def refuser(nom):
+        raise MlflowException("panne", error_code=ErrorCode.Value(code))
+
+    monkeypatch.setattr(registre.client(), "get_experiment_by_name", refuser, raising=False)
+    with pytest.raises(erreur, match=dite):
+        registre.experience()

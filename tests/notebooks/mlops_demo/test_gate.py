@@ -76,14 +76,20 @@ def test_le_plafond_de_biais_des_deux_cotes(vols, marge, tenue):
     assert condition(juger(vols, ancien, nouveau, seuils), nom)["tenue"] == tenue
 
 
-@pytest.mark.parametrize(("marge", "tenue"), [(1e-9, True), (-1e-9, False)])
-def test_le_plafond_par_aeroport_des_deux_cotes(vols, marge, tenue):
-    nouveau = np.where(vols["origin"] == "LGA", 0.9, vols["vraie"])
-    nom = "pire aéroport (perte en plus)"
-    mesure = condition(juger(vols, vols["vraie"] * 0.1, nouveau), nom)["mesure"]
-    seuils = Seuils(perte_par_origine_max=mesure + marge)
-    verdict = juger(vols, vols["vraie"] * 0.1, nouveau, seuils)
-    assert condition(verdict, nom)["tenue"] == tenue
+@pytest.mark.parametrize(("marge", "tenue"), [(1e-9, True), (0, True), (-1e-9, False)])
+@pytest.mark.parametrize(
+    ("colonne", "sacrifie", "nom", "champ"),
+    [
+        ("origin", "LGA", "pire aéroport (perte en plus)", "perte_par_origine_max"),
+        ("carrier", "EV", "pire compagnie (perte en plus)", "perte_par_compagnie_max"),
+    ],
+)
+def test_chaque_plafond_par_groupe_des_deux_cotes(
+    vols, colonne, sacrifie, nom, champ, marge, tenue
+):
+    duel = (vols, vols["vraie"] * 0.1, np.where(vols[colonne] == sacrifie, 0.9, vols["vraie"]))
+    mesure = condition(juger(*duel), nom)["mesure"]
+    assert condition(juger(*duel, Seuils(**{champ: mesure + marge})), nom)["tenue"] == tenue
 
 
 def test_un_aeroport_sacrifie_fait_refuser_un_progres_d_ensemble(vols):
@@ -93,16 +99,6 @@ def test_un_aeroport_sacrifie_fait_refuser_un_progres_d_ensemble(vols):
     sacrifie = juger(vols, np.where(vols["origin"] == "LGA", 0.3, 0.001), nouveau)
     assert not sacrifie.promu
     assert "pire aéroport" in sacrifie.raison
-
-
-@pytest.mark.parametrize(("marge", "tenue"), [(1e-9, True), (0, True), (-1e-9, False)])
-def test_le_plafond_par_compagnie_des_deux_cotes(vols, marge, tenue):
-    nouveau = np.where(vols["carrier"] == "EV", 0.9, vols["vraie"])
-    nom = "pire compagnie (perte en plus)"
-    mesure = condition(juger(vols, vols["vraie"] * 0.1, nouveau), nom)["mesure"]
-    seuils = Seuils(perte_par_compagnie_max=mesure + marge)
-    verdict = juger(vols, vols["vraie"] * 0.1, nouveau, seuils)
-    assert condition(verdict, nom)["tenue"] == tenue
 
 
 def test_une_compagnie_sacrifiee_fait_refuser_un_progres_de_chaque_aeroport(vols):
