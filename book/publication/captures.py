@@ -518,7 +518,7 @@ def _prendre(chromium: "Browser", pile: Pile, nom: str, prise: Prise) -> bytes:
 
     compte = pile.compte(prise.outil)
     contexte = chromium.new_context(
-        http_credentials=compte and dict(zip(("username", "password"), compte, strict=True)),
+        http_credentials=compte and {"username": compte[0], "password": compte[1]},
         viewport={"width": prise.largeur, "height": prise.largeur * 9 // 16},
         device_scale_factor=LARGEUR / prise.largeur,
         locale="fr-FR",

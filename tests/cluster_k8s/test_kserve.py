@@ -183,7 +183,10 @@ def recrire_le_journal(empreinte):
 
 @pytest.mark.k8s
 def test_sans_journal_rien_n_est_servi(servir):
-    assert servir(MLOPS_UTILISATEUR="inconnu").startswith("Erreur : ")
+    dit = servir(MLOPS_UTILISATEUR="inconnu")
+    assert dit.startswith(
+        "Erreur : le journal ne dit en service aucune version de « retard-vol-inconnu »"
+    )
 
 
 @pytest.mark.k8s

@@ -9,7 +9,6 @@ from mlops_demo import confiance, registre
 from mlops_demo.configuration import ErreurUtilisateur, poser_reglages
 
 ICI = Path(__file__).parent
-CHALLENGER = "challenger"
 
 
 def telecharger(dossier: Path) -> int:
@@ -21,8 +20,8 @@ def telecharger(dossier: Path) -> int:
     Raises:
         ErreurUtilisateur: rien en service, ou une version qui ne peut pas être servie.
     """
-    if os.environ.get("MLOPS_ALIAS") == CHALLENGER:
-        version = registre.version_de(CHALLENGER)
+    if os.environ.get("MLOPS_ALIAS") == registre.CHALLENGER:
+        version = registre.version_de(registre.CHALLENGER)
         if version is None:
             raise ErreurUtilisateur("aucune version ne porte l’alias « challenger ».")
         registre.telecharger(version, dossier)
